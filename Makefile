@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+# pprofd: `make run` shows it at work, `make test` tests it. Everything built lies in build/.
+
+BUILD := build
+CC := gcc
+CLANG := clang
+BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PYTHON := /usr/bin/python3
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+VERSION := 0.1.0
+
+BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-dev libdw-dev \
+	zlib1g-dev liblzma-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libzydis-dev \
+	libiberty-dev
+TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc musl-tools protobuf-compiler \
+	python3-protobuf python3-pytest golang-go curl gdb redis-server redis-tools sqlite3 xz-utils \
+	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev
+BENCH_PACKAGES := bpftrace
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
+CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \
+	-D_FORTIFY_SOURCE=2 -DPPROFD_VERSION='"$(VERSION)"' -Iagent -I. -I$(BUILD) $(WARNINGS) $(EXTRA_CFLAGS)
+LDLIBS := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -lmicrohttpd -lZydis -liberty -lpthread -lm
+LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
+BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
+	-I/usr/include/x86_64-linux-gnu -Wall -Wextra -Werror
+
+AGENT_SOURCES := $(filter-out agent/main.c,$(shell find agent -name '*.c' -not -path 'agent/sampler/*' | sort))
+AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
+GENERATED := $(BUILD)/proto/profile.pb-c.h $(BUILD)/bpf/pprofd.skel.h
+BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+WEB_OBJECTS := $(patsubst web/%,$(BUILD)/web/%.o,$(wildcard web/*.html web/*.css web/*.js))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
+FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
+
+.PHONY: all deps test-deps run test unit e2e lint asan bench clean
+.DELETE_ON_ERROR:
+all: $(BUILD)/pprofd
+
+# $(call install,PACKAGES): from Debian by name, and only what is missing.
+define install
+@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
+	echo $$p; done); \
+if [ -n "$$missing" ]; then echo "installing $$missing"; $(SUDO) apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $(SUDO) apt-get install -y -qq --no-install-recommends \
+	$$missing >/dev/null; fi
+endef
+
+deps:
+	$(call install,$(BUILD_PACKAGES))
+test-deps: deps
+	$(call install,$(TEST_PACKAGES))
+
+# The build steps run in a second make, so that a bare machine has the compilers when it starts.
+run: deps
+	@$(MAKE) --no-print-directory all $(BUILD)/targets/demo
+	@$(SUDO) tests/run-demo $(BUILD)
+test: test-deps
+	@$(MAKE) --no-print-directory unit lint asan e2e
+
+$(BUILD)/pprofd: $(BUILD)/agent/main.o $(BUILD)/libagent.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/libagent.a: $(AGENT_OBJECTS) $(BUILD)/proto/profile.pb-c.o $(WEB_OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/agent/%.o: agent/%.c $(GENERATED) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/proto/profile.pb-c.c $(BUILD)/proto/profile.pb-c.h &: proto/profile.proto
+	@mkdir -p $(BUILD)/proto
+	protoc-c --c_out=$(BUILD) proto/profile.proto
+$(BUILD)/proto/profile.pb-c.o: $(BUILD)/proto/profile.pb-c.c
+	$(CC) -O2 -g -w -I$(BUILD) $(EXTRA_CFLAGS) -c -o $@ $<
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+$(BUILD)/bpf/pprofd.skel.h: $(BPF_OBJECTS)
+	$(BPFTOOL) gen object $(BUILD)/bpf/pprofd.o $^
+	$(BPFTOOL) gen skeleton $(BUILD)/bpf/pprofd.o name pprofd_bpf > $@
+
+# A page becomes the symbols _binary_web_NAME_EXT_start and _end.
+$(BUILD)/web/%.o: web/%
+	@mkdir -p $(@D)
+	ld -r -b binary -z noexecstack -o $@ $<
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libagent.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libagent.a $(LDLIBS) -lcmocka
+unit: $(UNIT_TESTS)
+	@tests/run-unit $(UNIT_TESTS)
+
+# Targets keep frame pointers, have no lines in common with the agent, and are not hardened by flags.
+$(BUILD)/targets/%: tests/targets/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
+		-fno-builtin -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lpthread -lm
+$(BUILD)/targets/static-musl: tests/targets/known-counts.c
+	@mkdir -p $(@D)
+	musl-gcc -static -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
+		-fno-builtin -D_GNU_SOURCE -o $@ $< -lpthread
+$(BUILD)/tests/profile_pb2.py: proto/profile.proto
+	@mkdir -p $(@D)
+	protoc --python_out=$(@D) -Iproto proto/profile.proto
+
+e2e: all $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
+	PPROFD_BUILD=$(abspath $(BUILD)) $(SUDO) -E $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
+bench: all $(TARGETS)
+	$(call install,$(BENCH_PACKAGES))
+	@$(SUDO) tests/bench/run $(BUILD)
+
+lint:
+	clang-format --dry-run -Werror $(FORMATTED)
+	cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
+		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -Iagent -I. agent
+	@tests/check-style
+
+# The unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan:
+	@$(MAKE) --no-print-directory unit BUILD=$(BUILD)/asan \
+		EXTRA_CFLAGS='-fsanitize=address,undefined -fno-sanitize-recover=all -U_FORTIFY_SOURCE' \
+		EXTRA_LDFLAGS='-fsanitize=address,undefined'
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * status: the agent's own state at one moment, for the index, /metrics and /-/ready.
+ */
+#ifndef PPROFD_SAMPLE_STATUS_H
+#define PPROFD_SAMPLE_STATUS_H
+
+#include "sample/kind.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define STATUS_REASON_BYTES 160
+
+enum status_state { STATUS_OFF, STATUS_ON, STATUS_UNSUPPORTED };
+
+struct status_kind {
+	enum status_state state;
+	char reason[STATUS_REASON_BYTES]; /* why it is off or unsupported */
+	uint64_t samples; /* that reached a profile */
+	uint64_t rows; /* distinct ones now, what Go's index shows as the count */
+};
+
+/* A counter with two labels: pprofd_samples_lost_total (kind, reason), pprofd_stacks_total (kind,
+ * end). */
+struct status_counter {
+	const char *kind, *label; /* static strings */
+	uint64_t value;
+};
+
+struct status_target {
+	pid_t pid;
+	char comm[16];
+	char exe[128]; /* cut at its beginning if longer */
+	bool has_ended;
+	char waiting_for[STATUS_REASON_BYTES]; /* "" when all its collectors are attached */
+	const char *allocator; /* static string: glibc, jemalloc, …; "" if none is probed */
+	const char *source; /* static string: probes, …; "" if none */
+	uint64_t alloc_bytes, inuse_bytes, rss_bytes, threads;
+	bool inuse_is_cut; /* the table of live blocks was full: inuse_bytes is too low */
+};
+
+struct status {
+	struct status_kind kinds[KIND_COUNT];
+	struct status_counter *lost, *stacks;
+	struct status_target *targets;
+	size_t lost_count, stack_count, target_count;
+	uint64_t started_ns; /* CLOCK_REALTIME */
+};
+
+/* An empty one. Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int status_new(struct status **out);
+void status_free(struct status *status);
+
+#endif
