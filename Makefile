@@ -19,11 +19,11 @@ BENCH_PACKAGES := bpftrace
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \
-	-D_FORTIFY_SOURCE=2 -DPPROFD_VERSION='"$(VERSION)"' -Iagent -I. -I$(BUILD) $(WARNINGS) $(EXTRA_CFLAGS)
+	-D_FORTIFY_SOURCE=2 -DPPROFD_VERSION='"$(VERSION)"' -Iagent -I. -isystem $(BUILD) $(WARNINGS) $(EXTRA_CFLAGS)
 LDLIBS := -lbpf -ldw -lelf -lz -llzma -lprotobuf-c -lmicrohttpd -lZydis -liberty -lpthread -lm
 LDFLAGS := -Wl,-z,relro,-z,now -Wl,--as-needed $(EXTRA_LDFLAGS)
 BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
-	-I/usr/include/x86_64-linux-gnu -Wall -Wextra -Werror
+	-I/usr/include/x86_64-linux-gnu -Wall -Wextra -Werror -Wno-gnu-variable-sized-type-not-at-end -Wno-unused-parameter
 
 AGENT_SOURCES := $(filter-out agent/main.c,$(shell find agent -name '*.c' -not -path 'agent/sampler/*' | sort))
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
@@ -36,6 +36,8 @@ FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
 .PHONY: all deps test-deps run test unit e2e lint asan bench clean
 .DELETE_ON_ERROR:
+# make V=1 shows the commands.
+$(V).SILENT:
 all: $(BUILD)/pprofd
 
 # $(call install,PACKAGES): from Debian by name, and only what is missing.
@@ -109,7 +111,7 @@ $(BUILD)/tests/profile_pb2.py: proto/profile.proto
 
 e2e: all $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
 	PPROFD_BUILD=$(abspath $(BUILD)) $(SUDO) -E $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
-bench: all $(TARGETS)
+bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)
 

@@ -24,6 +24,8 @@ void buf_clear(struct buf *buf)
 {
 	buf->len = 0;
 	buf->err = 0;
+	if (buf->data)
+		buf->data[0] = '\0';
 }
 
 static int reserve(struct buf *buf, size_t extra)

@@ -33,12 +33,14 @@ struct object_function {
 
 /*
  * Takes fd, also on failure, and reads headers, segments and build id. The path is only remembered.
- * Returns 0, -ENOEXEC if it is not a 64-bit little-endian ELF of this machine or is malformed,
- * -ENOMEM, or what reading failed with.
+ * Returns 0, -ENOEXEC if it is not a 64-bit little-endian executable or shared object (ET_EXEC,
+ * ET_DYN) of this machine or is malformed, -ENOMEM, or what reading failed with.
  */
 __attribute__((warn_unused_result)) int object_open(int fd, const char *path, struct object **out);
 struct object *object_ref(struct object *object);
 void object_free(struct object *object); /* drops one reference */
+/* Whether there is more than one reference now. */
+bool object_is_shared(const struct object *object);
 
 const char *object_path(const struct object *object);
 /* GNU build id in lower-case hex, "" where there is none. */
@@ -48,7 +50,9 @@ int object_fd(const struct object *object);
 /* ELF e_type and e_entry. */
 uint16_t object_type(const struct object *object);
 uint64_t object_entry(const struct object *object);
-/* Whether a dynamic linker loads it, that is, whether it has PT_DYNAMIC and PT_INTERP or a soname.
+/*
+ * Whether a dynamic linker loads it: it has PT_DYNAMIC, and PT_INTERP unless it is a library. A
+ * static PIE has PT_DYNAMIC, too; plug-ins and musl's libc have no soname, so that tells nothing.
  */
 bool object_has_interpreter(const struct object *object);
 size_t object_segments(const struct object *object, const struct object_segment **segments);

@@ -29,8 +29,9 @@ struct site {
  * Chooses the site in the len bytes of the function's body at code. Takes the first emulated
  * instruction that straight-line execution always reaches, that is no target of a branch in the
  * body (the entry itself may be), and before which rdi, rsi, rdx and rcx (of which arg_count
- * carry arguments, 1 to 4) are unchanged and rsp's way is known; else the entry itself. A 5-byte
- * nop is taken at the entry only, since the kernel may turn one into a call that writes below rsp.
+ * carry arguments, 1 to 4) are unchanged and rsp's way is known; else the entry itself. Nops of
+ * several bytes never count as emulated: they are not before 6.18, which turns one of 5 bytes into
+ * a call that writes below rsp, harmless at the entry only.
  * Returns 0, or -EINVAL if the first instruction does not decode.
  */
 __attribute__((warn_unused_result)) int site_choose(const uint8_t *code, size_t len,

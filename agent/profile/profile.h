@@ -15,9 +15,12 @@
 #include <stdint.h>
 
 struct strtab;
-struct table;
 
 #define PROFILE_NO_MAPPING UINT32_MAX
+
+struct profile_value {
+	uint32_t type, unit; /* strings */
+};
 
 struct profile_mapping {
 	uint64_t start, limit, offset;
@@ -62,6 +65,8 @@ struct profile {
 	enum kind kind;
 	uint64_t time_ns, duration_ns, period;
 	struct strtab *strings;
+	struct profile_value values[KIND_MAX_VALUES], period_type; /* as kind_info() has them */
+	uint32_t default_sample_type; /* string; 0: none */
 	struct profile_mapping *mappings;
 	struct profile_function *functions;
 	struct profile_line *lines;
@@ -69,10 +74,10 @@ struct profile {
 	uint32_t *frames;
 	struct profile_sample *samples;
 	uint32_t *comments; /* strings */
-	uint32_t mapping_count, function_count, line_count, location_count, frame_count,
-		sample_count, comment_count;
+	uint32_t mapping_count, function_count, line_count;
+	uint32_t location_count, frame_count, sample_count, comment_count;
 	uint64_t rss_bytes; /* of all targets, for the heap's text form; 0 unknown */
-	struct profile_index *index; /* private: what finds equal ones and how large arrays are */
+	struct profile_index *index; /* private: finds equal ones, and holds the arrays */
 };
 
 /* An empty profile of this kind. Returns 0 or -ENOMEM. */
@@ -81,7 +86,8 @@ void profile_free(struct profile *profile);
 
 /*
  * The adders store the index of the one added or found and return 0, -ENOMEM, or -ENOSPC at a
- * maximum. profile_add_location finds by (mapping, address) alone.
+ * maximum. What is no UTF-8 in a string becomes '?', since readers of protobuf refuse it. Mappings
+ * are found without regard to their has_ flags, locations by (mapping, address) alone.
  */
 __attribute__((warn_unused_result)) int profile_add_string(struct profile *profile,
 							   const char *text, uint32_t *index);
@@ -90,16 +96,16 @@ __attribute__((warn_unused_result)) int profile_add_mapping(struct profile *prof
 							    uint32_t *index);
 __attribute__((warn_unused_result)) int profile_add_function(
 	struct profile *profile, const struct profile_function *function, uint32_t *index);
-/* lines: line_count of them, copied. *added, if not NULL, says whether it was new. */
+/* *added, if not NULL, says whether it was new. */
 __attribute__((warn_unused_result)) int profile_add_location(struct profile *profile,
 							     uint32_t mapping, uint64_t address,
 							     uint32_t *index, bool *added);
-/* Appends one line to the location that was added last. */
+/* Appends one line; all lines of a location are added before any of another's. */
 __attribute__((warn_unused_result)) int profile_add_line(struct profile *profile, uint32_t location,
 							 uint32_t function, int64_t line);
 /*
- * Adds a sample with these frames (indexes of locations); one with the same frames and labels takes
- * the values in by addition. sample->first_frame and frame_count are ignored.
+ * Adds a sample with at least one frame (indexes of locations). One with the same frames and the
+ * same labels in order takes the values in instead. first_frame and frame_count are ignored.
  */
 __attribute__((warn_unused_result)) int profile_add_sample(struct profile *profile,
 							   const struct profile_sample *sample,

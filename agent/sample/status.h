@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #define STATUS_REASON_BYTES 160
+#define STATUS_NAME_BYTES 32
 
 enum status_state { STATUS_OFF, STATUS_ON, STATUS_UNSUPPORTED };
 
@@ -35,8 +36,8 @@ struct status_target {
 	char exe[128]; /* cut at its beginning if longer */
 	bool has_ended;
 	char waiting_for[STATUS_REASON_BYTES]; /* "" when all its collectors are attached */
-	const char *allocator; /* static string: glibc, jemalloc, …; "" if none is probed */
-	const char *source; /* static string: probes, …; "" if none */
+	char allocator[STATUS_NAME_BYTES]; /* glibc, jemalloc, …; "" if none is probed */
+	char source[STATUS_NAME_BYTES]; /* probes, …; "" if none */
 	uint64_t alloc_bytes, inuse_bytes, rss_bytes, threads;
 	bool inuse_is_cut; /* the table of live blocks was full: inuse_bytes is too low */
 };

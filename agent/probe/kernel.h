@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kernel: the BPF programs, loaded, and what flows between them and the agent.
+ *
+ * Pipeline's thread only.
+ */
+#ifndef PPROFD_PROBE_KERNEL_H
+#define PPROFD_PROBE_KERNEL_H
+
+#include "bpf/state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct kernel;
+
+struct kernel_options {
+	uint64_t alloc_interval; /* mean bytes between samples; 1: all */
+	bool watch_all; /* fork, exec and exit of processes that are no targets, too */
+	size_t ring_bytes; /* a power of two, at least a page */
+};
+
+/*
+ * How probes on functions are placed. A session decides at the entry whether the return is seen
+ * (kernel 6.13); multi places many at once (6.6); single needs a perf event each.
+ */
+enum kernel_uprobes { KERNEL_UPROBES_SINGLE, KERNEL_UPROBES_MULTI, KERNEL_UPROBES_SESSION };
+
+struct kernel_programs {
+	enum kernel_uprobes mode;
+	int enter_fd; /* in a session, the program for both ends */
+	int leave_fd; /* -1 in a session */
+	int cpu_fd;
+};
+
+/*
+ * Loads the programs and follows processes. PPROFD_UPROBES=single|multi|session in the environment
+ * asks for a lesser way than the best. Returns 0 or -errno; then error says in one line what is
+ * missing and what to do about it.
+ */
+__attribute__((warn_unused_result)) int kernel_new(const struct kernel_options *options,
+						   struct kernel **out, char *error,
+						   size_t error_bytes);
+void kernel_free(struct kernel *kernel);
+
+/* The descriptors are the kernel's. */
+struct kernel_programs kernel_programs(const struct kernel *kernel);
+
+/* Readable when records should be fetched; they may be fetched at any time. */
+int kernel_fd(const struct kernel *kernel);
+
+/*
+ * Calls visit for the records that wait, in order, a bounded number of them. The record is borrowed
+ * for the call. Returns 1 if more wait, 0 if not, or -errno.
+ */
+int kernel_fetch(struct kernel *kernel, void (*visit)(void *arg, const struct event_head *head),
+		 void *arg);
+
+/* From now on events of the process carry this target's number. Returns 0 or -errno. */
+__attribute__((warn_unused_result)) int kernel_add_target(struct kernel *kernel, uint32_t host_pid,
+							  uint32_t target, uint32_t collect);
+/* No more events of the target, unless the process is another one by now; its blocks are forgotten.
+ */
+void kernel_remove_target(struct kernel *kernel, uint32_t host_pid, uint32_t target);
+
+/* Calls visit for every process that the agent's PID namespace shows. Returns 0 or -errno. */
+int kernel_each_task(const struct kernel *kernel,
+		     void (*visit)(void *arg, const struct event_task *task), void *arg);
+
+/* How many records of this kind were lost for this reason since the start. */
+uint64_t kernel_losses(const struct kernel *kernel, enum event_kind kind, enum event_loss loss);
+
+/* Calls visit for every sampled block that is not free. Returns 0 or -errno. */
+int kernel_each_live(const struct kernel *kernel,
+		     void (*visit)(void *arg, uint32_t target, uint64_t id), void *arg);
+
+#endif

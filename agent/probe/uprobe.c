@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/uprobe.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct uprobe_set {
+	size_t count;
+	int fds[]; /* links and perf events, in the order of their making */
+};
+
+#define UPROBE_PATH_BYTES 32
+
+/* The part of union bpf_attr for BPF_LINK_CREATE; include/uapi/linux/bpf.h of kernel 6.6. */
+struct link_create {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	union {
+		struct {
+			uint64_t path, offsets, ref_ctr_offsets, cookies;
+			uint32_t count, flags, pid, pad;
+		} multi;
+		struct {
+			uint64_t cookie;
+		} perf_event;
+	};
+};
+
+#define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type, include/uapi/linux/bpf.h */
+#define ATTACH_UPROBE_MULTI 48
+#define ATTACH_UPROBE_SESSION 57
+#define UPROBE_MULTI_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
+
+static int create_link(const struct link_create *attr)
+{
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, attr, sizeof(*attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int add_fd(struct uprobe_set *set, int fd)
+{
+	if (fd < 0)
+		return fd;
+	set->fds[set->count++] = fd;
+	return 0;
+}
+
+struct multi_arrays {
+	const uint64_t *offsets, *cookies;
+	uint32_t count;
+};
+
+static int add_multi(struct uprobe_set *set, const struct kernel_programs *programs,
+		     const char *path, pid_t pid, const struct multi_arrays *sites, bool is_return)
+{
+	struct link_create attr = {
+		.prog_fd = (uint32_t)(is_return ? programs->leave_fd : programs->enter_fd),
+		.attach_type = programs->mode == KERNEL_UPROBES_SESSION ? ATTACH_UPROBE_SESSION
+									: ATTACH_UPROBE_MULTI,
+		.multi = { .path = (uintptr_t)path,
+			   .offsets = (uintptr_t)sites->offsets,
+			   .cookies = (uintptr_t)sites->cookies,
+			   .count = sites->count,
+			   .flags = is_return ? UPROBE_MULTI_RETURN : 0,
+			   .pid = (uint32_t)pid },
+	};
+
+	return add_fd(set, create_link(&attr));
+}
+
+static bool has_return(const struct uprobe_site *site)
+{
+	return event_cookie_shape(site->cookie) != EVENT_SHAPE_FREE;
+}
+
+/* A session hijacks the return address from any instruction; a return probe only from the first
+ * one. */
+static int attach_multi(struct uprobe_set *set, const struct kernel_programs *programs,
+			const char *path, pid_t pid, const struct uprobe_site *sites, size_t count)
+{
+	uint64_t *offsets = calloc(count * 2, sizeof(*offsets));
+	struct multi_arrays arrays = { offsets, offsets ? offsets + count : NULL, 0 };
+	int err;
+
+	if (!offsets)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		offsets[i] = sites[i].offset;
+		offsets[count + i] = sites[i].cookie;
+	}
+	arrays.count = (uint32_t)count;
+	err = add_multi(set, programs, path, pid, &arrays, false);
+	if (err || programs->mode == KERNEL_UPROBES_SESSION)
+		goto out;
+
+	arrays.count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (has_return(&sites[i]))
+			offsets[arrays.count++] = sites[i].entry_offset;
+	}
+	if (arrays.count > 0)
+		err = add_multi(set, programs, path, pid, &arrays, true);
+out:
+	free(offsets);
+	return err;
+}
+
+static int read_number(const char *path, const char *format, unsigned int *number)
+{
+	FILE *file = fopen(path, "re");
+	int got;
+
+	if (!file)
+		return -errno;
+	got = fscanf(file, format, number);
+	fclose(file);
+	return got == 1 ? 0 : -EINVAL;
+}
+
+static int add_single(struct uprobe_set *set, int prog_fd, struct perf_event_attr *event, pid_t pid,
+		      uint64_t cookie)
+{
+	struct link_create attr = {
+		.prog_fd = (uint32_t)prog_fd,
+		.attach_type = ATTACH_PERF_EVENT,
+		.perf_event = { .cookie = cookie },
+	};
+	int fd = (int)syscall(SYS_perf_event_open, event, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	set->fds[set->count++] = fd;
+	attr.target_fd = (uint32_t)fd;
+	return add_fd(set, create_link(&attr));
+}
+
+static int attach_single(struct uprobe_set *set, const struct kernel_programs *programs,
+			 const char *path, pid_t pid, const struct uprobe_site *sites, size_t count)
+{
+	struct perf_event_attr event = { .size = sizeof(event), .config1 = (uintptr_t)path };
+	unsigned int return_bit;
+	int err = 0;
+
+	err = err ?: read_number("/sys/bus/event_source/devices/uprobe/type", "%u", &event.type);
+	err = err
+		      ?: read_number("/sys/bus/event_source/devices/uprobe/format/retprobe",
+				     "config:%u", &return_bit);
+	for (size_t i = 0; i < count && !err; i++) {
+		event.config = 0;
+		event.config2 = sites[i].offset;
+		err = add_single(set, programs->enter_fd, &event, pid, sites[i].cookie);
+		if (err || !has_return(&sites[i]))
+			continue;
+		event.config = 1ULL << (return_bit & 63);
+		event.config2 = sites[i].entry_offset;
+		err = add_single(set, programs->leave_fd, &event, pid, 0);
+	}
+	return err;
+}
+
+int uprobe_attach(const struct kernel_programs *programs, pid_t pid, int object_fd,
+		  const struct uprobe_site *sites, size_t count, struct uprobe_set **out)
+{
+	struct uprobe_set *set = calloc(1, sizeof(*set) + count * 4 * sizeof(set->fds[0]));
+	char path[UPROBE_PATH_BYTES];
+	int err;
+
+	if (!set)
+		return -ENOMEM;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", object_fd);
+	if (programs->mode == KERNEL_UPROBES_SINGLE)
+		err = attach_single(set, programs, path, pid, sites, count);
+	else
+		err = attach_multi(set, programs, path, pid, sites, count);
+	if (err) {
+		uprobe_detach(set);
+		return err;
+	}
+	*out = set;
+	return 0;
+}
+
+void uprobe_detach(struct uprobe_set *set)
+{
+	if (!set)
+		return;
+	while (set->count > 0)
+		close(set->fds[--set->count]);
+	free(set);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * uprobe: probes on functions of one file in one process.
+ *
+ * Pipeline's thread only. The probes go when their descriptors are closed, also when the agent
+ * dies.
+ */
+#ifndef PPROFD_PROBE_UPROBE_H
+#define PPROFD_PROBE_UPROBE_H
+
+#include "probe/kernel.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct uprobe_set;
+
+struct uprobe_site {
+	uint64_t entry_offset; /* of the function in the file: where a return probe goes */
+	uint64_t offset; /* of the chosen instruction in the file */
+	uint64_t cookie; /* event_cookie() */
+};
+
+/*
+ * Places the probes in the file that object_fd is open on, for the process pid alone. Waits for the
+ * kernel, some 15 ms. Returns 0, or -errno: -ESRCH if the process is gone.
+ */
+__attribute__((warn_unused_result)) int uprobe_attach(const struct kernel_programs *programs,
+						      pid_t pid, int object_fd,
+						      const struct uprobe_site *sites, size_t count,
+						      struct uprobe_set **out);
+
+/* Takes the probes away. Waits for the kernel, some 30 ms. */
+void uprobe_detach(struct uprobe_set *set);
+
+#endif

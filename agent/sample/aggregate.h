@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aggregate: the samples of one target, counted by stack.
+ *
+ * Tables only grow, so that indexes name the same thing for the target's life; each is bounded, and
+ * what finds no room is counted in rows of the overflow stack. Pipeline's thread only.
+ */
+#ifndef PPROFD_SAMPLE_AGGREGATE_H
+#define PPROFD_SAMPLE_AGGREGATE_H
+
+#include "bpf/event.h"
+#include "sample/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct aggregate;
+struct mapping_list;
+
+/* Bytes that all targets' tables may take together. The caller's; outlives the aggregates. */
+struct aggregate_budget {
+	size_t used_bytes, max_bytes;
+};
+
+/* What the samples were drawn with. */
+struct aggregate_rates {
+	uint64_t alloc_interval; /* mean bytes between samples */
+	uint64_t cpu_period_ns;
+};
+
+/* Sums since the start; the estimates are unbiased. */
+struct aggregate_totals {
+	uint64_t samples[2]; /* that reached a row: allocations, CPU */
+	uint64_t rows[2]; /* distinct ones: allocations, CPU */
+	uint64_t overflowed; /* of them, in overflow rows */
+	uint64_t untracked; /* allocations whose free will not be seen */
+	uint64_t unmapped_frames; /* addresses in no known mapping */
+	double alloc_bytes, inuse_bytes;
+};
+
+__attribute__((warn_unused_result)) int aggregate_new(const struct aggregate_rates *rates,
+						      struct aggregate_budget *budget,
+						      struct aggregate **out);
+void aggregate_free(struct aggregate *aggregate);
+
+/*
+ * From now on addresses are looked up in these mappings, which are copied, their objects
+ * referenced. Earlier samples keep the mappings that they had. The first call's main_path names
+ * mapping 0. Returns 0, -ENOSPC if the target has had too many mappings, or -ENOMEM; then the
+ * former ones stay.
+ */
+__attribute__((warn_unused_result)) int aggregate_set_mappings(struct aggregate *aggregate,
+							       const struct mapping_list *mappings,
+							       const char *main_path);
+
+/* Counts an EVENT_ALLOC or EVENT_CPU, whose frame_count is checked. */
+void aggregate_add_sample(struct aggregate *aggregate, const struct event_sample *sample);
+/* Counts the free of a sampled block; an unknown id is ignored. */
+void aggregate_add_free(struct aggregate *aggregate, uint64_t id);
+
+/* Calls visit for every sampled block that is not free. */
+void aggregate_each_live(const struct aggregate *aggregate, void (*visit)(void *arg, uint64_t id),
+			 void *arg);
+
+/*
+ * Copies what a profile of this kind needs: mappings, locations, stacks, rows, period. The caller
+ * fills in the rest of the snapshot. Returns 0, -ENOTSUP for a kind that is not kept here, or
+ * -ENOMEM.
+ */
+__attribute__((warn_unused_result)) int aggregate_snapshot(const struct aggregate *aggregate,
+							   enum kind kind, struct snapshot **out);
+
+void aggregate_totals(const struct aggregate *aggregate, struct aggregate_totals *out);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process: one live target: its mappings and the probes in it.
+ *
+ * Pipeline's thread only.
+ */
+#ifndef PPROFD_SAMPLE_PROCESS_H
+#define PPROFD_SAMPLE_PROCESS_H
+
+#include "sample/watcher.h"
+#include "target/mapping.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct allocator_finder;
+struct uprobe_set;
+
+/* Probes in one file. */
+struct process_probes {
+	struct object *object; /* a reference */
+	struct uprobe_set *set;
+};
+
+struct process {
+	uint32_t id; /* the target's number */
+	pid_t pid;
+	uint32_t host_pid;
+	bool is_pinned; /* chosen by pid, as the command or as a descendant: stays chosen over exec
+			 */
+	uint64_t maps_fingerprint, refreshed_ns;
+	struct mapping_list mappings;
+	struct process_probes *probes;
+	size_t probe_count;
+};
+
+/*
+ * Reads the mappings again, and where they have changed tells the store and places probes in
+ * allocators that have come. Returns 0, -ESRCH if the process is gone, or -errno.
+ */
+__attribute__((warn_unused_result)) int process_refresh(struct process *process,
+							const struct watcher_options *options,
+							struct allocator_finder *finder,
+							uint64_t now_ns);
+
+/* Takes the probes away and frees what it holds, not the struct itself. */
+void process_fini(struct process *process);
+
+#endif

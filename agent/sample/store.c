@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sample/store.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "sample/report.h"
+#include "sample/store_private.h"
+#include "target/mapping.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define STORE_MAX_TARGETS 4096U
+#define STORE_BUDGET_BYTES (256U << 20)
+
+int store_new(const struct store_options *options, struct store **out)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int err;
+
+	if (!store)
+		return -ENOMEM;
+	store->options = *options;
+	store->budget.max_bytes = STORE_BUDGET_BYTES;
+	store->started_ns = report_realtime_ns();
+	err = table_new(sizeof(uint32_t), sizeof(struct store_entry), STORE_MAX_TARGETS,
+			&store->targets);
+	if (err) {
+		free(store);
+		return err;
+	}
+	*out = store;
+	return 0;
+}
+
+static void fini_entry(struct store_entry *entry)
+{
+	aggregate_free(entry->aggregate);
+	free(entry->exe);
+}
+
+void store_free(struct store *store)
+{
+	if (!store)
+		return;
+	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		if (table_used(store->targets, i))
+			fini_entry(table_entry(store->targets, i));
+	}
+	table_free(store->targets);
+	free(store);
+}
+
+static struct store_entry *find_entry(const struct store *store, uint32_t id)
+{
+	uint32_t index = table_find(store->targets, &id);
+
+	return index == TABLE_NONE ? NULL : table_entry(store->targets, index);
+}
+
+int store_add_target(struct store *store, const struct store_target *target)
+{
+	struct aggregate *aggregate;
+	struct store_entry *entry;
+	char *exe = strdup(target->exe);
+	uint32_t index;
+	bool added;
+	int err;
+
+	if (!exe)
+		return -ENOMEM;
+	err = aggregate_new(&store->options.rates, &store->budget, &aggregate);
+	if (err)
+		goto out;
+	err = table_add(store->targets, &target->id, &index, &added);
+	if (!err && !added)
+		err = -EEXIST;
+	if (err) {
+		aggregate_free(aggregate);
+		goto out;
+	}
+	entry = table_entry(store->targets, index);
+	entry->pid = target->pid;
+	memcpy(entry->comm, target->comm, sizeof(entry->comm));
+	entry->comm[sizeof(entry->comm) - 1] = '\0';
+	entry->exe = exe;
+	entry->aggregate = aggregate;
+	entry->since_realtime_ns = target->since_ns;
+out:
+	if (err)
+		free(exe);
+	return err;
+}
+
+int store_set_mappings(struct store *store, uint32_t id, const struct mapping_list *mappings)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (!entry)
+		return -ESRCH;
+	return aggregate_set_mappings(entry->aggregate, mappings, entry->exe);
+}
+
+void store_set_allocator(struct store *store, uint32_t id, const char *allocator,
+			 const char *source, const char *waiting_for)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (!entry)
+		return;
+	snprintf(entry->allocator, sizeof(entry->allocator), "%s", allocator);
+	snprintf(entry->source, sizeof(entry->source), "%s", source);
+	snprintf(entry->waiting_for, sizeof(entry->waiting_for), "%s", waiting_for);
+}
+
+void store_end_target(struct store *store, uint32_t id, uint64_t now_ns)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (!entry || entry->has_ended)
+		return;
+	entry->has_ended = true;
+	entry->ended_ns = now_ns;
+	entry->waiting_for[0] = '\0';
+}
+
+void store_set_now(struct store *store, uint64_t now_ns)
+{
+	store->replay_now_ns = now_ns;
+}
+
+void store_expire(struct store *store, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		struct store_entry *entry;
+
+		if (!table_used(store->targets, i))
+			continue;
+		entry = table_entry(store->targets, i);
+		if (!entry->has_ended || now_ns - entry->ended_ns < STORE_KEEP_NS)
+			continue;
+		fini_entry(entry);
+		table_remove(store->targets, i);
+	}
+}
+
+static void add_sample(struct store *store, struct store_entry *entry,
+		       const struct event_sample *sample)
+{
+	size_t frame_bytes = sample->head.bytes - sizeof(*sample);
+
+	if (sample->frame_count > EVENT_MAX_FRAMES ||
+	    frame_bytes < sample->frame_count * sizeof(sample->frames[0])) {
+		store->malformed++;
+		return;
+	}
+	if (sample->end < EVENT_END_COUNT)
+		store->ends[sample->head.kind][sample->end]++;
+	aggregate_add_sample(entry->aggregate, sample);
+}
+
+static size_t least_bytes(uint16_t kind)
+{
+	switch (kind) {
+	case EVENT_ALLOC:
+	case EVENT_CPU:
+		return sizeof(struct event_sample);
+	case EVENT_FREE:
+		return sizeof(struct event_free);
+	default:
+		return SIZE_MAX;
+	}
+}
+
+void store_add_event(struct store *store, const struct event_head *head)
+{
+	struct store_entry *entry = find_entry(store, head->target);
+
+	if (head->bytes < least_bytes(head->kind)) {
+		store->malformed++;
+		return;
+	}
+	if (!entry) {
+		store->gone[head->kind]++;
+		return;
+	}
+	if (head->kind == EVENT_FREE)
+		aggregate_add_free(entry->aggregate, ((const struct event_free *)head)->id);
+	else
+		add_sample(store, entry, (const struct event_sample *)head);
+}
+
+void store_set_losses(struct store *store, enum event_kind kind, enum event_loss loss,
+		      uint64_t count)
+{
+	if (kind <= EVENT_CPU && loss < EVENT_LOSS_COUNT)
+		store->losses[kind][loss] = count;
+}
+
+struct each_live {
+	void (*visit)(void *arg, uint32_t target, uint64_t id);
+	void *arg;
+	uint32_t target;
+};
+
+static void visit_live(void *arg, uint64_t id)
+{
+	const struct each_live *each = arg;
+
+	each->visit(each->arg, each->target, id);
+}
+
+void store_each_live(const struct store *store,
+		     void (*visit)(void *arg, uint32_t target, uint64_t id), void *arg)
+{
+	struct each_live each = { visit, arg, 0 };
+
+	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		const struct store_entry *entry;
+
+		if (!table_used(store->targets, i))
+			continue;
+		entry = table_entry(store->targets, i);
+		each.target = entry->id;
+		aggregate_each_live(entry->aggregate, visit_live, &each);
+	}
+}
+
+struct desk_source store_source(struct store *store)
+{
+	return (struct desk_source){ report_snapshot, report_status, store };
+}

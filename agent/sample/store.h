@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store: all targets with what was sampled of them, and the answers that the desk gives.
+ *
+ * Fed by the watcher from live processes or by replay from a file. Pipeline's thread only.
+ */
+#ifndef PPROFD_SAMPLE_STORE_H
+#define PPROFD_SAMPLE_STORE_H
+
+#include "bpf/state.h"
+#include "sample/aggregate.h"
+#include "sample/desk.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct store;
+struct mapping_list;
+
+struct store_options {
+	struct aggregate_rates rates;
+	uint32_t collect; /* EVENT_COLLECT_*: what is switched on */
+	bool is_live; /* /proc may be asked about targets, and time goes on */
+};
+
+/* A process and image that is profiled from now on. */
+struct store_target {
+	uint32_t id;
+	pid_t pid; /* in the agent's PID namespace */
+	char comm[EVENT_COMM_BYTES];
+	const char *exe; /* copied */
+	uint64_t since_ns; /* CLOCK_REALTIME */
+};
+
+__attribute__((warn_unused_result)) int store_new(const struct store_options *options,
+						  struct store **out);
+void store_free(struct store *store);
+
+/* Returns 0, -EEXIST for an id that is there, -ENOSPC or -ENOMEM. */
+__attribute__((warn_unused_result)) int store_add_target(struct store *store,
+							 const struct store_target *target);
+/* As aggregate_set_mappings(). -ESRCH for an unknown id. */
+__attribute__((warn_unused_result)) int store_set_mappings(struct store *store, uint32_t id,
+							   const struct mapping_list *mappings);
+/*
+ * Static strings, "" for none; waiting_for is copied. Shown in the index, /metrics and /-/ready,
+ * and in the profiles' comments.
+ */
+void store_set_allocator(struct store *store, uint32_t id, const char *allocator,
+			 const char *source, const char *waiting_for);
+/* The target keeps its profiles for STORE_KEEP_NS. */
+void store_end_target(struct store *store, uint32_t id, uint64_t now_ns);
+#define STORE_KEEP_NS 60000000000ULL
+
+/* A record of the stream for its target; one of an unknown target is counted as lost. */
+void store_add_event(struct store *store, const struct event_head *head);
+/* How many were lost on the way, since the start. */
+void store_set_losses(struct store *store, enum event_kind kind, enum event_loss loss,
+		      uint64_t count);
+
+/* A store that is not live: what the snapshots' time is, CLOCK_REALTIME. */
+void store_set_now(struct store *store, uint64_t now_ns);
+
+/* Forgets what ended long ago. Call it every second or so. now_ns: CLOCK_MONOTONIC, as everywhere
+ * here. */
+void store_expire(struct store *store, uint64_t now_ns);
+
+/* Calls visit for the live sampled blocks of all targets. */
+void store_each_live(const struct store *store,
+		     void (*visit)(void *arg, uint32_t target, uint64_t id), void *arg);
+
+/* For the desk. Borrowed until store_free(). */
+struct desk_source store_source(struct store *store);
+
+#endif

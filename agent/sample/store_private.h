@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_private: the store's own data, which store.c fills and report.c reads.
+ */
+#ifndef PPROFD_SAMPLE_STORE_PRIVATE_H
+#define PPROFD_SAMPLE_STORE_PRIVATE_H
+
+#include "sample/status.h"
+#include "sample/store.h"
+
+struct store_entry {
+	uint32_t id; /* the table's key */
+	pid_t pid;
+	char comm[EVENT_COMM_BYTES];
+	char *exe;
+	struct aggregate *aggregate;
+	uint64_t since_realtime_ns, ended_ns;
+	bool has_ended;
+	char allocator[STATUS_NAME_BYTES], source[STATUS_NAME_BYTES];
+	char waiting_for[STATUS_REASON_BYTES];
+};
+
+struct store {
+	struct store_options options;
+	struct aggregate_budget budget;
+	struct table *targets;
+	uint64_t started_ns, replay_now_ns; /* CLOCK_REALTIME */
+	uint64_t ends[EVENT_CPU + 1][EVENT_END_COUNT];
+	uint64_t losses[EVENT_CPU + 1][EVENT_LOSS_COUNT];
+	uint64_t gone[EVENT_CPU + 1]; /* records of targets that are no more */
+	uint64_t malformed;
+};
+
+#endif

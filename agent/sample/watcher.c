@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sample/watcher.h"
+#include "base/log.h"
+#include "base/table.h"
+#include "probe/kernel.h"
+#include "sample/process.h"
+#include "sample/recorder.h"
+#include "sample/report.h"
+#include "sample/store.h"
+#include "target/allocator.h"
+#include "target/procfs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * A process that begins is looked at a little later: many are gone by then, and one that has called
+ * exec has its libraries mapped.
+ */
+struct candidate {
+	pid_t pid;
+	uint32_t host_pid;
+	bool is_pinned;
+	uint64_t due_ns;
+	char comm[EVENT_COMM_BYTES];
+};
+
+struct watcher {
+	struct watcher_options options;
+	struct allocator_finder *finder;
+	struct table *processes; /* struct process by id */
+	struct candidate *candidates;
+	size_t candidate_count;
+	uint32_t last_id;
+	uint64_t refreshed_ns, losses_of_frees;
+	/* Of the scan under way. */
+	pid_t scan_pid; /* 0: all */
+	bool scan_found;
+	bool *pid_seen;
+};
+
+#define WATCHER_MAX_PROCESSES 4096U
+#define WATCHER_MAX_CANDIDATES 4096U
+#define WATCHER_CANDIDATE_NS 20000000U
+#define WATCHER_REFRESH_NS 1000000000U
+#define WATCHER_MISS_REFRESH_NS 100000000U
+#define WATCHER_TICK_MS 100
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+int watcher_new(const struct watcher_options *options, struct watcher **out)
+{
+	struct watcher *watcher = calloc(1, sizeof(*watcher));
+	int err = -ENOMEM;
+
+	if (!watcher)
+		return -ENOMEM;
+	watcher->options = *options;
+	watcher->candidates = calloc(WATCHER_MAX_CANDIDATES, sizeof(*watcher->candidates));
+	watcher->pid_seen = calloc(options->rules.pid_count + 1, sizeof(*watcher->pid_seen));
+	if (watcher->candidates && watcher->pid_seen)
+		err = table_new(sizeof(uint32_t), sizeof(struct process), WATCHER_MAX_PROCESSES,
+				&watcher->processes);
+	err = err ?: allocator_finder_new(&watcher->finder);
+	if (err) {
+		watcher_free(watcher);
+		return err;
+	}
+	*out = watcher;
+	return 0;
+}
+
+void watcher_free(struct watcher *watcher)
+{
+	if (!watcher)
+		return;
+	for (uint32_t i = 0; watcher->processes && i < table_end(watcher->processes); i++) {
+		if (table_used(watcher->processes, i))
+			process_fini(table_entry(watcher->processes, i));
+	}
+	table_free(watcher->processes);
+	allocator_finder_free(watcher->finder);
+	free(watcher->candidates);
+	free(watcher->pid_seen);
+	free(watcher);
+}
+
+size_t watcher_count(const struct watcher *watcher)
+{
+	return table_count(watcher->processes);
+}
+
+static struct process *find_process(const struct watcher *watcher, uint32_t id)
+{
+	uint32_t index = id ? table_find(watcher->processes, &id) : TABLE_NONE;
+
+	return index == TABLE_NONE ? NULL : table_entry(watcher->processes, index);
+}
+
+static bool is_watched(const struct watcher *watcher, pid_t pid)
+{
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		if (table_used(watcher->processes, i) &&
+		    ((struct process *)table_entry(watcher->processes, i))->pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static void end_process(struct watcher *watcher, uint32_t id)
+{
+	struct process *process = find_process(watcher, id);
+
+	if (!process)
+		return;
+	log_info("pid %d is no longer profiled", process->pid);
+	kernel_remove_target(watcher->options.kernel, process->host_pid, id);
+	process_fini(process);
+	table_remove(watcher->processes, table_find(watcher->processes, &id));
+	store_end_target(watcher->options.store, id, monotonic_ns());
+	recorder_end_target(watcher->options.recorder, id);
+}
+
+static int announce(struct watcher *watcher, uint32_t id, const struct candidate *from,
+		    const char *exe)
+{
+	struct store_target target = {
+		.id = id,
+		.pid = from->pid,
+		.exe = exe,
+		.since_ns = report_realtime_ns(),
+	};
+	int err;
+
+	memcpy(target.comm, from->comm, sizeof(target.comm));
+	err = store_add_target(watcher->options.store, &target);
+	if (!err)
+		recorder_add_target(watcher->options.recorder, &target);
+	return err;
+}
+
+/*
+ * The target's number goes to the kernel before its probes are placed. A process that ends
+ * meanwhile is noticed here, since its end may have passed before the kernel knew the number.
+ */
+static int add_process(struct watcher *watcher, const struct candidate *from)
+{
+	char exe[PATH_MAX] = "";
+	struct process *process;
+	uint32_t id = ++watcher->last_id, index;
+	int err;
+
+	err = procfs_exe(from->pid, exe, sizeof(exe));
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	err = table_add(watcher->processes, &id, &index, NULL);
+	if (err)
+		return err;
+	process = table_entry(watcher->processes, index);
+	process->pid = from->pid;
+	process->host_pid = from->host_pid;
+	process->is_pinned = from->is_pinned;
+	err = announce(watcher, id, from, exe);
+	err = err
+		      ?: kernel_add_target(watcher->options.kernel, from->host_pid, id,
+					   watcher->options.collect);
+	err = err ?: process_refresh(process, &watcher->options, watcher->finder, monotonic_ns());
+	if (err == -ESRCH || err == -ENOSPC || err == -ENOMEM) {
+		end_process(watcher, id);
+		return err;
+	}
+	log_info("pid %d (%.16s) is profiled", from->pid, from->comm);
+	return 0;
+}
+
+static bool is_chosen(const struct watcher *watcher, const struct candidate *candidate)
+{
+	char exe[PATH_MAX];
+
+	if (candidate->is_pinned)
+		return true;
+	if (procfs_exe(candidate->pid, exe, sizeof(exe)))
+		return false;
+	return select_matches(&watcher->options.rules, candidate->pid, candidate->comm, exe);
+}
+
+static void visit_task(void *arg, const struct event_task *task)
+{
+	struct watcher *watcher = arg;
+	const struct select_rules *rules = &watcher->options.rules;
+	struct candidate candidate = { .pid = task->pid, .host_pid = task->host_pid };
+	int err;
+
+	if (task->is_kernel || task->pid == 0)
+		return;
+	memcpy(candidate.comm, task->comm, sizeof(candidate.comm));
+	for (size_t i = 0; watcher->scan_pid == 0 && i < rules->pid_count; i++) {
+		if (rules->pids[i] == task->pid)
+			candidate.is_pinned = watcher->pid_seen[i] = true;
+	}
+	if (watcher->scan_pid != 0) {
+		candidate.is_pinned = task->pid == watcher->scan_pid;
+		watcher->scan_found |= candidate.is_pinned;
+		if (!candidate.is_pinned)
+			return;
+	}
+	if (is_watched(watcher, task->pid) || !is_chosen(watcher, &candidate))
+		return;
+	err = add_process(watcher, &candidate);
+	if (err && err != -ESRCH)
+		log_warn("pid %d cannot be profiled: %s", task->pid, strerror(-err));
+}
+
+int watcher_scan(struct watcher *watcher, pid_t *missing)
+{
+	const struct select_rules *rules = &watcher->options.rules;
+	int err;
+
+	watcher->scan_pid = 0;
+	err = kernel_each_task(watcher->options.kernel, visit_task, watcher);
+	for (size_t i = 0; !err && i < rules->pid_count; i++) {
+		if (!watcher->pid_seen[i]) {
+			*missing = rules->pids[i];
+			err = -ESRCH;
+		}
+	}
+	return err;
+}
+
+int watcher_add_pid(struct watcher *watcher, pid_t pid)
+{
+	int err;
+
+	watcher->scan_pid = pid;
+	watcher->scan_found = false;
+	err = kernel_each_task(watcher->options.kernel, visit_task, watcher);
+	if (!err && !watcher->scan_found)
+		err = -ESRCH;
+	return err;
+}
+
+static void add_candidate(struct watcher *watcher, const struct event_process *event,
+			  bool is_pinned)
+{
+	struct candidate *candidate = NULL;
+
+	for (size_t i = 0; i < watcher->candidate_count; i++) {
+		if (watcher->candidates[i].pid == event->pid)
+			candidate = &watcher->candidates[i];
+	}
+	if (!candidate && watcher->candidate_count == WATCHER_MAX_CANDIDATES) {
+		log_warn("pid %d is passed over: too many processes begin", event->pid);
+		return;
+	}
+	if (!candidate)
+		candidate = &watcher->candidates[watcher->candidate_count++];
+	else
+		is_pinned |= candidate->is_pinned; /* a descendant that calls exec */
+	*candidate = (struct candidate){
+		.pid = event->pid,
+		.host_pid = event->host_pid,
+		.is_pinned = is_pinned,
+		.due_ns = monotonic_ns() + WATCHER_CANDIDATE_NS,
+	};
+	memcpy(candidate->comm, event->comm, sizeof(candidate->comm));
+}
+
+static void on_process(struct watcher *watcher, const struct event_process *event)
+{
+	const struct select_rules *rules = &watcher->options.rules;
+	const struct process *known = find_process(watcher, event->head.target);
+	bool is_pinned = known && known->is_pinned;
+
+	if (event->head.kind == EVENT_FORK)
+		is_pinned = is_pinned && rules->children;
+	else if (known)
+		end_process(watcher, event->head.target);
+	if (event->head.kind != EVENT_EXIT && event->pid != 0 &&
+	    (is_pinned || select_is_open(rules)))
+		add_candidate(watcher, event, is_pinned);
+}
+
+/* An address that no mapping holds may lie in one that is new. */
+static void follow_misses(struct watcher *watcher, struct process *process,
+			  const struct event_sample *sample)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	if (now_ns - process->refreshed_ns < WATCHER_MISS_REFRESH_NS)
+		return;
+	for (uint32_t i = 0; i < sample->frame_count; i++) {
+		if (mapping_find(&process->mappings, sample->frames[i] - 1))
+			continue;
+		if (process_refresh(process, &watcher->options, watcher->finder, now_ns))
+			log_debug("pid %d: its mappings cannot be read", process->pid);
+		return;
+	}
+}
+
+void watcher_add_event(struct watcher *watcher, const struct event_head *head)
+{
+	struct process *process;
+
+	switch (head->kind) {
+	case EVENT_FORK:
+	case EVENT_EXEC:
+	case EVENT_EXIT:
+		on_process(watcher, (const struct event_process *)head);
+		return;
+	case EVENT_ALLOC:
+	case EVENT_CPU:
+		process = find_process(watcher, head->target);
+		if (process)
+			follow_misses(watcher, process, (const struct event_sample *)head);
+		break;
+	default:
+		break;
+	}
+	recorder_add_event(watcher->options.recorder, head);
+	store_add_event(watcher->options.store, head);
+}
+
+static void try_candidates(struct watcher *watcher, uint64_t now_ns)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < watcher->candidate_count; i++) {
+		const struct candidate candidate = watcher->candidates[i];
+		int err = 0;
+
+		if (candidate.due_ns > now_ns) {
+			watcher->candidates[kept++] = candidate;
+			continue;
+		}
+		if (!is_watched(watcher, candidate.pid) && is_chosen(watcher, &candidate))
+			err = add_process(watcher, &candidate);
+		if (err && err != -ESRCH)
+			log_warn("pid %d cannot be profiled: %s", candidate.pid, strerror(-err));
+	}
+	watcher->candidate_count = kept;
+}
+
+static void refresh_all(struct watcher *watcher, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		struct process *process;
+		int err;
+
+		if (!table_used(watcher->processes, i))
+			continue;
+		process = table_entry(watcher->processes, i);
+		err = process_refresh(process, &watcher->options, watcher->finder, now_ns);
+		if (err && err != -ESRCH)
+			log_debug("pid %d: %s", process->pid, strerror(-err));
+	}
+}
+
+static void pass_losses(struct watcher *watcher)
+{
+	for (int kind = 0; kind <= EVENT_CPU; kind++) {
+		for (int loss = 0; loss < EVENT_LOSS_COUNT; loss++) {
+			uint64_t count =
+				kernel_losses(watcher->options.kernel, (enum event_kind)kind,
+					      (enum event_loss)loss);
+
+			store_set_losses(watcher->options.store, (enum event_kind)kind,
+					 (enum event_loss)loss, count);
+			if (count > 0)
+				recorder_set_losses(watcher->options.recorder,
+						    (enum event_kind)kind, (enum event_loss)loss,
+						    count);
+		}
+	}
+}
+
+int watcher_tick(struct watcher *watcher, uint64_t now_ns)
+{
+	try_candidates(watcher, now_ns);
+	if (now_ns - watcher->refreshed_ns >= WATCHER_REFRESH_NS) {
+		watcher->refreshed_ns = now_ns;
+		refresh_all(watcher, now_ns);
+		pass_losses(watcher);
+		store_expire(watcher->options.store, now_ns);
+	}
+	return watcher->candidate_count > 0 ? WATCHER_CANDIDATE_NS / 1000000 : WATCHER_TICK_MS;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watcher: follows the processes that are targets, places probes in them, and feeds the store.
+ *
+ * Pipeline's thread only.
+ */
+#ifndef PPROFD_SAMPLE_WATCHER_H
+#define PPROFD_SAMPLE_WATCHER_H
+
+#include "bpf/state.h"
+#include "target/select.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct kernel;
+struct object_cache;
+struct recorder;
+struct store;
+struct watcher;
+
+/* All borrowed until watcher_free(). */
+struct watcher_options {
+	struct kernel *kernel;
+	struct store *store;
+	struct recorder *recorder; /* NULL: none */
+	struct object_cache *cache;
+	struct select_rules rules;
+	uint32_t collect; /* EVENT_COLLECT_* */
+};
+
+__attribute__((warn_unused_result)) int watcher_new(const struct watcher_options *options,
+						    struct watcher **out);
+/* Takes all probes away. */
+void watcher_free(struct watcher *watcher);
+
+/*
+ * Makes targets of the processes that are there and chosen. Returns 0; -ESRCH if a pid that the
+ * user named is none, stored in *missing; or -errno.
+ */
+__attribute__((warn_unused_result)) int watcher_scan(struct watcher *watcher, pid_t *missing);
+
+/* Makes a target of this process, whatever the rules say. Returns 0, -ESRCH or -errno. */
+__attribute__((warn_unused_result)) int watcher_add_pid(struct watcher *watcher, pid_t pid);
+
+/* Handles one record from the kernel. */
+void watcher_add_event(struct watcher *watcher, const struct event_head *head);
+
+/* Does what is due at now_ns (CLOCK_MONOTONIC); returns in how many milliseconds to call it again.
+ */
+int watcher_tick(struct watcher *watcher, uint64_t now_ns);
+
+/* How many targets live. */
+size_t watcher_count(const struct watcher *watcher);
+
+#endif

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.h"
+#include "base/log.h"
+#include "config.h"
+#include "http/server.h"
+#include "object/cache.h"
+#include "probe/clock.h"
+#include "probe/kernel.h"
+#include "sample/desk.h"
+#include "sample/recorder.h"
+#include "sample/replay.h"
+#include "sample/store.h"
+#include "sample/watcher.h"
+#include "target/spawn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct session {
+	const struct config *config;
+	struct object_cache *cache;
+	struct store *store;
+	struct desk *desk;
+	struct server *server;
+	struct recorder *recorder;
+	struct kernel *kernel;
+	struct clock_set *clock;
+	struct watcher *watcher;
+	pid_t command; /* 0: none, or it has ended */
+	int command_status; /* as of wait(2) */
+	int signal_fd;
+	bool should_stop, was_asked;
+};
+
+#define SESSION_RING_BYTES (8U << 20)
+#define SESSION_ERROR_BYTES 256
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Blocked before any thread starts, so that all are. */
+static int take_signals(struct session *session)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return session->signal_fd < 0 ? -errno : 0;
+}
+
+/* PPROFD_RING_BYTES in the environment, for tests of what is lost. */
+static size_t ring_bytes(void)
+{
+	const char *text = getenv("PPROFD_RING_BYTES");
+	unsigned long bytes = text ? strtoul(text, NULL, 10) : 0;
+
+	return bytes >= 4096 && bytes <= 1UL << 30 && (bytes & (bytes - 1)) == 0
+		       ? bytes
+		       : SESSION_RING_BYTES;
+}
+
+static struct select_rules rules_of(const struct config *config)
+{
+	return (struct select_rules){
+		.pids = config->pids,
+		.pid_count = config->pid_count,
+		.names = config->names,
+		.name_count = config->name_count,
+		.all = config->all,
+		.children = config->children,
+	};
+}
+
+static int start_store(struct session *session, const struct store_options *options)
+{
+	int err;
+
+	err = object_cache_new(&session->cache);
+	err = err ?: store_new(options, &session->store);
+	return err ?: desk_new(&session->desk);
+}
+
+static int start_server(struct session *session)
+{
+	const struct server_options options = {
+		.addresses = session->config->listen,
+		.address_count = session->config->listen_count,
+		.desk = session->desk,
+	};
+	char error[SESSION_ERROR_BYTES] = "";
+	int err = server_new(&options, &session->server, error, sizeof(error));
+
+	if (err)
+		log_error("%s", error);
+	return err;
+}
+
+static int start_replay(struct session *session)
+{
+	const char *path = session->config->replay;
+	struct store_options options;
+	struct replay *replay;
+	int err;
+
+	err = replay_open(path, &replay, &options);
+	if (err) {
+		log_error("cannot replay %s: %s", path,
+			  err == -EBADMSG ? "it is no recording of this version" : strerror(-err));
+		return err;
+	}
+	err = start_store(session, &options);
+	err = err ?: replay_run(replay, session->store, session->cache);
+	if (err == -EBADMSG) {
+		log_warn("%s is cut short or damaged: what came before is served", path);
+		err = 0;
+	}
+	replay_free(replay);
+	return err ?: start_server(session);
+}
+
+static int start_kernel(struct session *session, const struct store_options *store_options)
+{
+	const struct select_rules rules = rules_of(session->config);
+	const struct kernel_options options = {
+		.alloc_interval = session->config->alloc_interval,
+		.watch_all = select_is_open(&rules),
+		.ring_bytes = ring_bytes(),
+	};
+	char error[SESSION_ERROR_BYTES] = "";
+	int err;
+
+	err = kernel_new(&options, &session->kernel, error, sizeof(error));
+	if (err) {
+		log_error("%s", error);
+		return err;
+	}
+	if ((store_options->collect & EVENT_COLLECT_CPU) != 0)
+		err = clock_attach(kernel_programs(session->kernel).cpu_fd, session->config->cpu_hz,
+				   &session->clock);
+	if (err)
+		log_error("cannot open CPU clock events: %s; --disable cpu does without",
+			  strerror(-err));
+	return err;
+}
+
+static int start_recorder(struct session *session, const struct store_options *options)
+{
+	const char *path = session->config->record;
+	int err = path ? recorder_new(path, options, &session->recorder) : 0;
+
+	if (err)
+		log_error("cannot record to %s: %s", path, strerror(-err));
+	return err;
+}
+
+static int start_watcher(struct session *session)
+{
+	const struct watcher_options options = {
+		.kernel = session->kernel,
+		.store = session->store,
+		.recorder = session->recorder,
+		.cache = session->cache,
+		.rules = rules_of(session->config),
+		.collect = session->config->collect,
+	};
+	pid_t missing = 0;
+	int err;
+
+	err = watcher_new(&options, &session->watcher);
+	err = err ?: watcher_scan(session->watcher, &missing);
+	if (err && missing)
+		log_error("there is no process %d: see ps for those that are", missing);
+	else if (err)
+		log_error("cannot follow processes: %s", strerror(-err));
+	return err;
+}
+
+/* A command that is over before it is profiled is no failure of the agent. */
+static int start_command(struct session *session)
+{
+	char **argv = session->config->command;
+	int err;
+
+	err = spawn_command(argv, &session->command, &session->command_status);
+	if (err == -ECHILD) {
+		session->command = 0;
+		session->should_stop = true;
+		return 0;
+	}
+	if (err) {
+		log_error("cannot start %s: %s", argv[0], strerror(-err));
+		session->command = 0;
+		return err;
+	}
+	err = watcher_add_pid(session->watcher, session->command);
+	if (err)
+		log_error("cannot profile %s: %s", argv[0], strerror(-err));
+	if (spawn_release(session->command))
+		log_debug("%s is gone", argv[0]);
+	return err;
+}
+
+static int start_live(struct session *session)
+{
+	const struct store_options options = {
+		.rates = { session->config->alloc_interval, 1000000000U / session->config->cpu_hz },
+		.collect = session->config->collect,
+		.is_live = true,
+	};
+	int err;
+
+	err = start_kernel(session, &options);
+	err = err ?: start_store(session, &options);
+	err = err ?: start_recorder(session, &options);
+	err = err ?: start_watcher(session);
+	err = err ?: start_server(session);
+	if (!err && session->config->command)
+		err = start_command(session);
+	return err;
+}
+
+static void reap(struct session *session)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != session->command)
+			continue;
+		session->command = 0;
+		session->command_status = status;
+		session->should_stop = true;
+	}
+}
+
+/*
+ * In front of a command a first signal is the command's, and its end ends the agent; a terminal has
+ * sent it to both already.
+ */
+static void on_signals(struct session *session)
+{
+	struct signalfd_siginfo info;
+
+	while (read(session->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			reap(session);
+			continue;
+		}
+		if (session->command > 0 && !session->was_asked) {
+			if (info.ssi_code <= 0)
+				kill(session->command, (int)info.ssi_signo);
+		} else {
+			session->should_stop = true;
+		}
+		session->was_asked = true;
+	}
+}
+
+static void on_record(void *arg, const struct event_head *head)
+{
+	watcher_add_event(((struct session *)arg)->watcher, head);
+}
+
+/* Fetches what waits. Returns whether more does. */
+static bool fetch(struct session *session)
+{
+	int more;
+
+	if (!session->kernel)
+		return false;
+	more = kernel_fetch(session->kernel, on_record, session);
+	if (more < 0)
+		log_warn("cannot read the ring buffer: %s", strerror(-more));
+	return more > 0;
+}
+
+static void loop(struct session *session)
+{
+	const struct desk_source source = store_source(session->store);
+	struct pollfd fds[] = {
+		{ .fd = session->signal_fd, .events = POLLIN },
+		{ .fd = desk_fd(session->desk), .events = POLLIN },
+		{ .fd = session->kernel ? kernel_fd(session->kernel) : -1, .events = POLLIN },
+	};
+	int wait_ms = session->kernel ? 0 : -1;
+
+	while (!session->should_stop) {
+		bool more;
+
+		if (poll(fds, 3, wait_ms) < 0 && errno != EINTR) {
+			log_error("poll: %s", strerror(errno));
+			return;
+		}
+		more = fetch(session);
+		if (session->watcher)
+			wait_ms = watcher_tick(session->watcher, monotonic_ns());
+		if (more)
+			wait_ms = 0;
+		if ((fds[1].revents & POLLIN) != 0)
+			desk_serve(session->desk, &source);
+		on_signals(session);
+	}
+}
+
+static void stop(struct session *session)
+{
+	if (session->desk)
+		desk_close(session->desk);
+	server_free(session->server);
+	if (session->watcher && fetch(session))
+		log_debug("records are left behind");
+	watcher_free(session->watcher);
+	clock_detach(session->clock);
+	kernel_free(session->kernel);
+	if (recorder_free(session->recorder))
+		log_error("the recording is not whole");
+	desk_free(session->desk);
+	store_free(session->store);
+	object_cache_free(session->cache);
+	if (session->signal_fd >= 0)
+		close(session->signal_fd);
+}
+
+static int exit_status(const struct session *session)
+{
+	if (!session->config->command || session->command > 0)
+		return 0;
+	if (WIFSIGNALED(session->command_status))
+		return 128 + WTERMSIG(session->command_status);
+	return WEXITSTATUS(session->command_status);
+}
+
+int session_run(const struct config *config)
+{
+	struct session session = { .config = config, .signal_fd = -1 };
+	int err;
+
+	err = take_signals(&session);
+	err = err ?: config->replay ? start_replay(&session) : start_live(&session);
+	if (!err)
+		loop(&session);
+	stop(&session);
+	return err ? 1 : exit_status(&session);
+}

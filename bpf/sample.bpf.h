@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * sample: take the stack and send it.
+ */
+#ifndef PPROFD_BPF_SAMPLE_H
+#define PPROFD_BPF_SAMPLE_H
+
+#include "bpf/maps.bpf.h"
+#include "bpf/unwind.bpf.h"
+
+/*
+ * A sample is put together in scratch memory, since it is too large for the stack and its length is
+ * only known at the end. Programs can be interrupted (a perf interrupt in a uprobe program) and
+ * preempted (uprobe programs), so each claims a slot of its CPU.
+ */
+#define SAMPLE_SLOTS 8
+
+struct sample_scratch {
+	struct event_sample sample;
+	__u64 frames[EVENT_MAX_FRAMES];
+	__u32 is_taken;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SAMPLE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct sample_scratch);
+} scratch SEC(".maps") __attribute__((weak));
+
+static __always_inline struct sample_scratch *scratch_claim(void)
+{
+	for (__u32 i = 0; i < SAMPLE_SLOTS; i++) {
+		__u32 key = i; /* the loop's own variable must stay in a register */
+		struct sample_scratch *slot = bpf_map_lookup_elem(&scratch, &key);
+
+		if (slot && __sync_val_compare_and_swap(&slot->is_taken, 0, 1) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+/* The sample with all but its stack filled in. */
+struct sample_request {
+	enum event_kind kind;
+	__u16 flags;
+	__u32 target;
+	__u64 id, size;
+};
+
+/* Returns whether the sample went out; where it did not, it is counted. */
+static __always_inline bool sample_send(void *ctx, const struct sample_request *request)
+{
+	struct sample_scratch *slot = scratch_claim();
+	struct event_sample *sample;
+	__u32 count, bytes;
+	long err;
+
+	if (!slot) {
+		count_loss(request->kind, EVENT_LOSS_SCRATCH);
+		return false;
+	}
+	sample = &slot->sample;
+	sample->end = unwind_user(ctx, slot->frames, &count);
+	if (count > EVENT_MAX_FRAMES)
+		count = EVENT_MAX_FRAMES;
+	bytes = sizeof(*sample) + count * sizeof(__u64);
+	sample->head.bytes = bytes;
+	sample->head.kind = request->kind;
+	sample->head.flags = request->flags;
+	sample->head.target = request->target;
+	sample->head.tid = (__u32)bpf_get_current_pid_tgid();
+	sample->head.time_ns = bpf_ktime_get_ns();
+	sample->id = request->id;
+	sample->size = request->size;
+	sample->frame_count = count;
+	err = bpf_ringbuf_output(&events, slot, bytes, ring_flags());
+	__sync_lock_test_and_set(&slot->is_taken, 0);
+	if (err)
+		count_loss(request->kind, EVENT_LOSS_RING_FULL);
+	return !err;
+}
+
+#endif

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CPU: a program of known shares, and how much of it there was."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import pprof_check
+from harness import cpu_seconds, go_pprof, total
+
+SHARES = ("burn_seventy", "burn_twenty", "burn_ten")
+
+
+def test_shares_are_within_3_points_after_20_seconds(agent, target):
+    process = target("cpu-split")
+    watcher = agent("--pid", process.pid)
+    before = cpu_seconds(process.pid)
+    profile = watcher.profile("profile", query="?seconds=20")
+    spent = cpu_seconds(process.pid) - before
+    process.send()
+    truth = process.truth()
+    found = pprof_check.cumulative(profile, "cpu")
+    burnt = sum(found[name] for name in SHARES)
+    for name in SHARES:
+        assert found[name] / burnt == pytest.approx(truth[name], abs=0.03), name
+    assert total(profile, "cpu") / 1e9 == pytest.approx(spent, rel=0.1)
+    assert total(profile, "cpu") == total(profile, "samples") * profile.period
+    watcher.stop()
+    process.stop()
+
+
+def test_the_rate_is_as_asked(agent, target):
+    process = target("cpu-split")
+    watcher = agent("--pid", process.pid, "--cpu-hz", "499")
+    before = cpu_seconds(process.pid)
+    profile = watcher.profile("profile", query="?seconds=4")
+    spent = cpu_seconds(process.pid) - before
+    assert profile.period == pytest.approx(1e9 / 499, abs=1)
+    assert total(profile, "samples") == pytest.approx(499 * spent, rel=0.15)
+    watcher.stop()
+
+
+def test_an_idle_target_has_no_samples_but_types(agent, target):
+    watcher = agent("--pid", target("known-counts").pid)
+    profile = watcher.profile("profile", query="?seconds=1")
+    assert len(profile.sample_type) == 2
+    assert total(profile, "samples") <= 1
+    watcher.stop()
+
+
+def test_captures_at_the_same_time_each_have_their_span(agent, target):
+    process = target("cpu-split")
+    watcher = agent("--pid", process.pid)
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(watcher.profile, "profile", None, "?seconds=6")
+        time.sleep(1)
+        short = pool.submit(watcher.profile, "profile", None, "?seconds=2")
+        short, long = short.result(), long.result()
+    assert short.duration_nanos == pytest.approx(2e9, rel=0.3)
+    assert long.duration_nanos == pytest.approx(6e9, rel=0.3)
+    ratio = total(long, "samples") / total(short, "samples")
+    assert ratio == pytest.approx(3, rel=0.3)
+    watcher.stop()
+
+
+def test_go_reads_the_cpu_profile(agent, target):
+    watcher = agent("--pid", target("cpu-split").pid)
+    top = go_pprof(watcher.get("/debug/pprof/profile?seconds=3").body, "-top", "-cum")
+    assert "Type: cpu" in top
+    assert top.index("burn_seventy") < top.index("burn_twenty")
+    watcher.stop()

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * churn [BYTES]: allocates and frees as fast as it can and prints every 100 ms how many pairs a
+ * second it managed, until stdin ends.
+ */
+#include "target.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+
+#define BATCH 256U
+#define REPORT_NS 100000000U
+
+static size_t block_bytes;
+
+static void churn_pair(void)
+{
+	free(target_must(malloc(block_bytes)));
+}
+
+static void *churn(void *arg)
+{
+	uint64_t since_ns = target_clock_ns(CLOCK_MONOTONIC), pairs = 0;
+
+	(void)arg;
+	for (;;) {
+		uint64_t now_ns;
+
+		for (unsigned i = 0; i < BATCH; i++)
+			churn_pair();
+		pairs += BATCH;
+		now_ns = target_clock_ns(CLOCK_MONOTONIC);
+		if (now_ns - since_ns < REPORT_NS)
+			continue;
+		printf("%" PRIu64 "\n", pairs * 1000000000U / (now_ns - since_ns));
+		fflush(stdout);
+		since_ns = now_ns;
+		pairs = 0;
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread;
+
+	block_bytes = target_number(argc, argv, 1, 64);
+	target_say("ready");
+	if (pthread_create(&thread, NULL, churn, NULL))
+		return 1;
+	target_wait_end();
+	return 0;
+}

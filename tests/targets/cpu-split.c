@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cpu-split: one thread spends 70, 20 and 10 % of its CPU time in three functions. The thread's CPU
+ * clock decides whose turn it is, so that the shares hold on any machine. A line on stdin prints
+ * the shares so far.
+ */
+#include "target.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define CALIBRATION_STEPS 20000000U
+
+static volatile uint64_t sink;
+
+static uint64_t burn(uint64_t seed, uint64_t steps)
+{
+	for (uint64_t i = 0; i < steps; i++)
+		seed = seed * 6364136223846793005U + 1442695040888963407U;
+	return seed;
+}
+
+static void burn_seventy(uint64_t steps)
+{
+	sink = burn(sink, steps);
+}
+
+static void burn_twenty(uint64_t steps)
+{
+	sink = burn(sink, steps);
+}
+
+static void burn_ten(uint64_t steps)
+{
+	sink = burn(sink, steps);
+}
+
+static struct share {
+	const char *name;
+	void (*burn)(uint64_t steps);
+	unsigned percent;
+	_Atomic uint64_t spent_ns;
+} shares[] = {
+	{ "burn_seventy", burn_seventy, 70, 0 },
+	{ "burn_twenty", burn_twenty, 20, 0 },
+	{ "burn_ten", burn_ten, 10, 0 },
+};
+
+#define SHARE_COUNT (sizeof(shares) / sizeof(*shares))
+
+static uint64_t total_ns(void)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++)
+		total += shares[i].spent_ns;
+	return total;
+}
+
+/* The one that lags furthest behind its share. */
+static struct share *next_share(uint64_t total)
+{
+	struct share *best = NULL;
+	int64_t most = INT64_MIN;
+
+	for (size_t i = 0; i < SHARE_COUNT; i++) {
+		int64_t lag =
+			(int64_t)(total * shares[i].percent / 100) - (int64_t)shares[i].spent_ns;
+
+		if (lag > most) {
+			most = lag;
+			best = &shares[i];
+		}
+	}
+	return best;
+}
+
+static void *spend(void *arg)
+{
+	uint64_t before_ns = target_clock_ns(CLOCK_THREAD_CPUTIME_ID), steps_per_ms;
+
+	(void)arg;
+	burn_seventy(CALIBRATION_STEPS);
+	shares[0].spent_ns = target_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	steps_per_ms = CALIBRATION_STEPS * 1000000U / shares[0].spent_ns;
+	for (;;) {
+		struct share *share = next_share(total_ns());
+
+		before_ns = target_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		/* Turns of uneven length keep no step with the profiler's clock. */
+		share->burn(steps_per_ms / 2 + sink % (3 * steps_per_ms));
+		share->spent_ns += target_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, spend, NULL))
+		return 1;
+	target_say("ready");
+	while (target_read_line()) {
+		double total = (double)total_ns();
+
+		for (size_t i = 0; i < SHARE_COUNT; i++)
+			printf("%s\"%s\": %.4f", i ? ", " : "{", shares[i].name,
+			       (double)shares[i].spent_ns / total);
+		target_say("}");
+	}
+	return 0;
+}
