@@ -110,7 +110,7 @@ $(BUILD)/tests/profile_pb2.py: proto/profile.proto
 	protoc --python_out=$(@D) -Iproto proto/profile.proto
 
 e2e: all $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
-	PPROFD_BUILD=$(abspath $(BUILD)) $(SUDO) -E $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
+	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
 bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)

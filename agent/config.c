@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config.h"
 #include "bpf/state.h"
+#include "http/listen.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -216,12 +217,17 @@ static enum config_result set_rate(struct config *config, int option, const char
 
 static enum config_result take_option(struct config *config, int option, const char *name)
 {
+	struct listen_address address;
+
 	switch (option) {
 	case 'p':
 		return add_pid(config, optarg);
 	case 'n':
 		return add_repeat(config->names, &config->name_count, optarg);
 	case 'l':
+		if (listen_parse(optarg, &address))
+			return bad("'%s' is no address: host:port, [v6]:port or unix:/path",
+				   optarg);
 		return add_repeat(config->listen, &config->listen_count, optarg);
 	case 'a':
 		config->all = true;

@@ -230,8 +230,8 @@ static int start_live(struct session *session)
 	err = start_kernel(session, &options);
 	err = err ?: start_store(session, &options);
 	err = err ?: start_recorder(session, &options);
+	err = err ?: start_server(session); /* before any target is touched */
 	err = err ?: start_watcher(session);
-	err = err ?: start_server(session);
 	if (!err && session->config->command)
 		err = start_command(session);
 	return err;
@@ -355,8 +355,10 @@ int session_run(const struct config *config)
 
 	err = take_signals(&session);
 	err = err ?: config->replay ? start_replay(&session) : start_live(&session);
-	if (!err)
+	if (!err) {
+		server_announce(session.server);
 		loop(&session);
+	}
 	stop(&session);
 	return err ? 1 : exit_status(&session);
 }

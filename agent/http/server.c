@@ -235,7 +235,6 @@ static int start_daemon(struct server *server, int listen_fd, struct MHD_Daemon 
 static int open_address(struct server *server, const char *address, char *error, size_t error_bytes)
 {
 	struct listener *listener = &server->at[server->count].listener;
-	char where[160];
 	int err = listen_open(address, listener, error, error_bytes);
 
 	if (err)
@@ -248,9 +247,17 @@ static int open_address(struct server *server, const char *address, char *error,
 		return err;
 	}
 	server->count++;
-	listen_describe(listener, where, sizeof(where));
-	log_info("serving profiles at %s", where);
 	return 0;
+}
+
+void server_announce(const struct server *server)
+{
+	char where[160];
+
+	for (size_t i = 0; i < server->count; i++) {
+		listen_describe(&server->at[i].listener, where, sizeof(where));
+		log_info("serving profiles at %s", where);
+	}
 }
 
 int server_new(const struct server_options *options, struct server **out, char *error,

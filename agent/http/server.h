@@ -26,6 +26,9 @@ __attribute__((warn_unused_result)) int server_new(const struct server_options *
 						   struct server **out, char *error,
 						   size_t error_bytes);
 
+/* Logs where it listens. */
+void server_announce(const struct server *server);
+
 /* Ends waiting captures, closes every connection and joins the threads. The desk must be closed
  * first. */
 void server_free(struct server *server);

@@ -80,9 +80,11 @@ static int place_probes(struct process *process, const struct watcher_options *o
 		log_warn("pid %d: %s", process->pid, waiting_for);
 	}
 	if (process->probe_count > 0 || waiting_for[0] != '\0') {
-		store_set_allocator(options->store, process->id, allocator.name, "probes",
+		const char *source = process->probe_count > 0 ? "probes" : "";
+
+		store_set_allocator(options->store, process->id, allocator.name, source,
 				    waiting_for);
-		recorder_set_allocator(options->recorder, process->id, allocator.name, "probes");
+		recorder_set_allocator(options->recorder, process->id, allocator.name, source);
 	}
 	allocator_fini(&allocator);
 	return err;

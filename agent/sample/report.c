@@ -244,6 +244,12 @@ static bool is_wanted(const struct store *store, const struct store_entry *entry
 	return true;
 }
 
+/* Where no allocator is probed there is nothing to say about the heap. */
+static bool has_kind(const struct store_entry *entry, enum kind kind)
+{
+	return collector_of(kind) != EVENT_COLLECT_ALLOC || entry->source[0] != '\0';
+}
+
 static int by_age(const void *a, const void *b)
 {
 	const struct snapshot *const *x = a, *const *y = b;
@@ -251,8 +257,11 @@ static int by_age(const void *a, const void *b)
 	return ((*x)->target > (*y)->target) - ((*x)->target < (*y)->target);
 }
 
-static int gather(const struct store *store, enum kind kind, pid_t pid, struct snapshot_set *set)
+static int gather(const struct store *store, enum kind kind, pid_t pid, struct snapshot_set *set,
+		  char reason[DESK_REASON_BYTES])
 {
+	const struct store_entry *without = NULL;
+
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
 		const struct store_entry *entry;
 		int err;
@@ -262,12 +271,23 @@ static int gather(const struct store *store, enum kind kind, pid_t pid, struct s
 		entry = table_entry(store->targets, i);
 		if (!is_wanted(store, entry, pid))
 			continue;
+		if (!has_kind(entry, kind)) {
+			without = entry;
+			continue;
+		}
 		err = snapshot_entry(store, entry, kind, &set->items[set->count]);
 		if (err)
 			return err;
 		set->count++;
 	}
-	if (set->count == 0 && pid != 0)
+	if (set->count == 0 && without) {
+		snprintf(reason, DESK_REASON_BYTES,
+			 "no allocator that can be probed was found in process %d (%s)%s%.50s",
+			 without->pid, without->comm, without->waiting_for[0] ? ": " : "",
+			 without->waiting_for);
+		return -ENOTSUP;
+	}
+	if (set->count == 0)
 		return -ESRCH;
 	qsort(set->items, set->count, sizeof(struct snapshot *), by_age);
 	return 0;
@@ -286,7 +306,7 @@ int report_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_set **
 	if (!set)
 		return -ENOMEM;
 	set->items = calloc(table_count(store->targets) + 1, sizeof(struct snapshot *));
-	err = set->items ? gather(store, kind, pid, set) : -ENOMEM;
+	err = set->items ? gather(store, kind, pid, set, reason) : -ENOMEM;
 	if (err) {
 		snapshot_set_free(set);
 		return err;

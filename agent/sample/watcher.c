@@ -4,6 +4,7 @@
 #include "base/table.h"
 #include "probe/kernel.h"
 #include "sample/process.h"
+#include "sample/reconcile.h"
 #include "sample/recorder.h"
 #include "sample/report.h"
 #include "sample/store.h"
@@ -35,11 +36,11 @@ struct watcher {
 	struct candidate *candidates;
 	size_t candidate_count;
 	uint32_t last_id;
-	uint64_t refreshed_ns, losses_of_frees;
+	uint64_t refreshed_ns, lost_frees;
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
 	bool scan_found;
-	bool *pid_seen;
+	bool *pid_seen; /* by index of rules.pids */
 };
 
 #define WATCHER_MAX_PROCESSES 4096U
@@ -382,6 +383,20 @@ static void pass_losses(struct watcher *watcher)
 	}
 }
 
+static void find_lost_frees(struct watcher *watcher)
+{
+	uint64_t lost = kernel_losses(watcher->options.kernel, EVENT_FREE, EVENT_LOSS_FREE);
+	int err;
+
+	if (lost == watcher->lost_frees)
+		return;
+	err = reconcile_live(&watcher->options);
+	if (err)
+		log_warn("lost frees cannot be found: %s", strerror(-err));
+	else
+		watcher->lost_frees = lost;
+}
+
 int watcher_tick(struct watcher *watcher, uint64_t now_ns)
 {
 	try_candidates(watcher, now_ns);
@@ -389,6 +404,7 @@ int watcher_tick(struct watcher *watcher, uint64_t now_ns)
 		watcher->refreshed_ns = now_ns;
 		refresh_all(watcher, now_ns);
 		pass_losses(watcher);
+		find_lost_frees(watcher);
 		store_expire(watcher->options.store, now_ns);
 	}
 	return watcher->candidate_count > 0 ? WATCHER_CANDIDATE_NS / 1000000 : WATCHER_TICK_MS;

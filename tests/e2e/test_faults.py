@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import pprof_check
-from harness import Agent, rss_bytes
+from harness import Agent, rss_bytes, sites
 
 
 def test_a_killed_agent_leaves_the_target_at_full_speed(start, target):
@@ -87,9 +87,13 @@ def test_a_ring_that_is_too_small_loses_and_says_so(agent, target):
     watcher = agent("--pid", process.pid, "--alloc-interval", "1",
                     env={"PPROFD_RING_BYTES": "4096"})
     process.send()
-    process.truth()
-    time.sleep(1)
+    truth = process.truth()
+    time.sleep(2.5)
     assert watcher.lost(reason="ring_full") > 0
+    assert watcher.lost(reason="free_ring_full") > 0
+    found = sites(watcher.profile("heap"), truth)
+    for name, site in truth.items():
+        assert found[name]["inuse_objects"] <= site["inuse_objects"], name
     comments = pprof_check.comments(watcher.profile("heap"))
     assert any(re.search(r"ring", text) and re.search(r"lost|drop", text) for text in comments)
     watcher.stop()

@@ -13,27 +13,20 @@
 
 static volatile uint64_t sink;
 
-static uint64_t burn(uint64_t seed, uint64_t steps)
-{
-	for (uint64_t i = 0; i < steps; i++)
-		seed = seed * 6364136223846793005U + 1442695040888963407U;
-	return seed;
-}
+/* Each burns in its own body, so that each is the innermost frame. */
+#define DEFINE_BURNER(name)                                                                        \
+	static void name(uint64_t steps)                                                           \
+	{                                                                                          \
+		uint64_t seed = sink;                                                              \
+                                                                                                   \
+		for (uint64_t i = 0; i < steps; i++)                                               \
+			seed = seed * 6364136223846793005U + 1442695040888963407U;                 \
+		sink = seed;                                                                       \
+	}
 
-static void burn_seventy(uint64_t steps)
-{
-	sink = burn(sink, steps);
-}
-
-static void burn_twenty(uint64_t steps)
-{
-	sink = burn(sink, steps);
-}
-
-static void burn_ten(uint64_t steps)
-{
-	sink = burn(sink, steps);
-}
+DEFINE_BURNER(burn_seventy)
+DEFINE_BURNER(burn_twenty)
+DEFINE_BURNER(burn_ten)
 
 static struct share {
 	const char *name;
