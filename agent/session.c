@@ -6,6 +6,8 @@
 #include "object/cache.h"
 #include "probe/clock.h"
 #include "probe/kernel.h"
+#include "probe/sideband.h"
+#include "probe/tables.h"
 #include "sample/desk.h"
 #include "sample/recorder.h"
 #include "sample/replay.h"
@@ -32,6 +34,8 @@ struct session {
 	struct server *server;
 	struct recorder *recorder;
 	struct kernel *kernel;
+	struct tables *tables;
+	struct sideband *sideband;
 	struct clock_set *clock;
 	struct watcher *watcher;
 	pid_t command; /* 0: none, or it has ended */
@@ -42,6 +46,7 @@ struct session {
 
 #define SESSION_RING_BYTES (8U << 20)
 #define SESSION_ERROR_BYTES 256
+#define SESSION_COALESCE_NS 5000000
 
 static uint64_t monotonic_ns(void)
 {
@@ -145,11 +150,21 @@ static int start_kernel(struct session *session, const struct store_options *sto
 		.ring_bytes = ring_bytes(),
 	};
 	char error[SESSION_ERROR_BYTES] = "";
+	struct kernel_tables maps;
 	int err;
 
 	err = kernel_new(&options, &session->kernel, error, sizeof(error));
 	if (err) {
 		log_error("%s", error);
+		return err;
+	}
+	maps = kernel_tables(session->kernel);
+	err = tables_new(&maps, &session->tables);
+	if (err)
+		return err;
+	err = sideband_new(&session->sideband);
+	if (err) {
+		log_error("cannot follow mappings by perf events: %s", strerror(-err));
 		return err;
 	}
 	if ((store_options->collect & EVENT_COLLECT_CPU) != 0)
@@ -175,6 +190,7 @@ static int start_watcher(struct session *session)
 {
 	const struct watcher_options options = {
 		.kernel = session->kernel,
+		.tables = session->tables,
 		.store = session->store,
 		.recorder = session->recorder,
 		.cache = session->cache,
@@ -292,6 +308,21 @@ static bool fetch(struct session *session)
 	return more > 0;
 }
 
+static void on_mapping(void *arg, pid_t pid)
+{
+	watcher_mark(((struct session *)arg)->watcher, pid);
+}
+
+/*
+ * A program that starts maps many files one after the other: after the first one is seen the rest
+ * is left to come for a while. Returns until when.
+ */
+static uint64_t fetch_sideband(struct session *session, uint64_t now_ns)
+{
+	sideband_fetch(session->sideband, on_mapping, session);
+	return now_ns + SESSION_COALESCE_NS;
+}
+
 static void loop(struct session *session)
 {
 	const struct desk_source source = store_source(session->store);
@@ -299,19 +330,28 @@ static void loop(struct session *session)
 		{ .fd = session->signal_fd, .events = POLLIN },
 		{ .fd = desk_fd(session->desk), .events = POLLIN },
 		{ .fd = session->kernel ? kernel_fd(session->kernel) : -1, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN },
 	};
 	int wait_ms = session->kernel ? 0 : -1;
+	uint64_t quiet_until_ns = 0;
 
 	while (!session->should_stop) {
-		bool more;
+		uint64_t now_ns = monotonic_ns();
+		bool is_quiet = now_ns < quiet_until_ns, more;
 
-		if (poll(fds, 3, wait_ms) < 0 && errno != EINTR) {
+		fds[3].fd = session->sideband && !is_quiet ? sideband_fd(session->sideband) : -1;
+		if (is_quiet && wait_ms > SESSION_COALESCE_NS / 1000000)
+			wait_ms = SESSION_COALESCE_NS / 1000000;
+		if (poll(fds, 4, wait_ms) < 0 && errno != EINTR) {
 			log_error("poll: %s", strerror(errno));
 			return;
 		}
+		now_ns = monotonic_ns();
+		if (fds[3].fd >= 0 && (fds[3].revents & POLLIN) != 0)
+			quiet_until_ns = fetch_sideband(session, now_ns);
 		more = fetch(session);
 		if (session->watcher)
-			wait_ms = watcher_tick(session->watcher, monotonic_ns());
+			wait_ms = watcher_tick(session->watcher, now_ns);
 		if (more)
 			wait_ms = 0;
 		if ((fds[1].revents & POLLIN) != 0)
@@ -329,6 +369,8 @@ static void stop(struct session *session)
 		log_debug("records are left behind");
 	watcher_free(session->watcher);
 	clock_detach(session->clock);
+	sideband_free(session->sideband);
+	tables_free(session->tables);
 	kernel_free(session->kernel);
 	if (recorder_free(session->recorder))
 		log_error("the recording is not whole");

@@ -219,7 +219,7 @@ static __always_inline void on_leave(struct pt_regs *ctx)
 {
 	struct thread *thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 	struct event_target *target = current_target();
-	struct sample_request request = { .kind = EVENT_ALLOC, .flags = EVENT_FLAG_LEAF_IS_RETURN };
+	struct sample_request request = { .kind = EVENT_ALLOC };
 	struct call call;
 	__u64 address;
 
@@ -235,11 +235,14 @@ static __always_inline void on_leave(struct pt_regs *ctx)
 	if (!call.is_sampled || !address)
 		return;
 	request.target = call.target;
+	request.start = (struct walk_start){
+		.ip = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .bp = PT_REGS_FP(ctx), .is_return = 1
+	};
 	request.size = call.size;
 	request.id = __sync_fetch_and_add(&last_id, 1) + 1;
 	if (!live_put(target, address, request.id))
 		request.flags |= EVENT_FLAG_UNTRACKED;
-	if (!sample_send(ctx, &request) && !(request.flags & EVENT_FLAG_UNTRACKED))
+	if (!sample_send(&request) && !(request.flags & EVENT_FLAG_UNTRACKED))
 		live_take(target, address);
 }
 

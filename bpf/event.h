@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define EVENT_MAX_FRAMES 128
+#define EVENT_MAX_FRAMES 512 /* a compiler's recursion is deeper than 128 */
 #define EVENT_COMM_BYTES 16 /* the kernel's TASK_COMM_LEN */
 
 enum event_kind {
@@ -24,12 +24,18 @@ enum event_kind {
 	EVENT_AGENT_FIRST = 64, /* from here on: the agent's own */
 };
 
-/* How a stack walk ended. The names stand in agent/sample/store.c. */
+/* How a stack walk ended. The names stand in agent/sample/report.c. */
 enum event_end {
-	EVENT_END_COMPLETE,
-	EVENT_END_FRAME_POINTER, /* walked by frame pointer alone: frames may be missing */
+	EVENT_END_COMPLETE, /* at the outermost frame */
 	EVENT_END_CUT, /* more frames than EVENT_MAX_FRAMES */
-	EVENT_END_NO_STACK,
+	EVENT_END_NO_STACK, /* a thread without user registers */
+	EVENT_END_NO_TABLE, /* the target's tables are not published */
+	EVENT_END_NO_MAPPING, /* an address in no known mapping */
+	EVENT_END_NO_ROW, /* code that no unwind information covers */
+	EVENT_END_BAD_RULE, /* a rule that the tables cannot express */
+	EVENT_END_READ_FAULT, /* stack memory that is not there */
+	EVENT_END_LOOP, /* a frame that does not lie above the one before */
+	EVENT_END_FRAME_POINTER, /* code without tables whose frame pointer leads nowhere */
 	EVENT_END_COUNT,
 };
 
@@ -53,8 +59,7 @@ struct event_head {
 };
 _Static_assert(sizeof(struct event_head) == 24, "layout of the stream");
 
-#define EVENT_FLAG_LEAF_IS_RETURN 1 /* frames[0] is a return address, too */
-#define EVENT_FLAG_UNTRACKED 2 /* alloc: not in the live table */
+#define EVENT_FLAG_UNTRACKED 1 /* alloc: not in the live table */
 
 struct event_sample {
 	struct event_head head;
@@ -62,7 +67,7 @@ struct event_sample {
 	__u64 size; /* alloc: the bytes that were asked for */
 	__u32 frame_count;
 	__u32 end; /* enum event_end */
-	__u64 frames[]; /* innermost first */
+	__u64 frames[]; /* innermost first; of a return address the byte before, in the call */
 };
 _Static_assert(sizeof(struct event_sample) == 48, "layout of the stream");
 

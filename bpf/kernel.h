@@ -44,6 +44,19 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct return_instance {
+	unsigned long stack, orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe;
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+	unsigned long vaddr; /* of the probe that is being stepped over */
+	struct uprobe *active_uprobe;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
@@ -53,6 +66,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
 	char comm[16];
 };
 

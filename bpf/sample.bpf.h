@@ -6,7 +6,7 @@
 #define PPROFD_BPF_SAMPLE_H
 
 #include "bpf/maps.bpf.h"
-#include "bpf/unwind.bpf.h"
+#include "bpf/walk.bpf.h"
 
 /*
  * A sample is put together in scratch memory, since it is too large for the stack and its length is
@@ -16,10 +16,9 @@
 #define SAMPLE_SLOTS 8
 
 struct sample_scratch {
-	struct event_sample sample;
-	__u64 frames[EVENT_MAX_FRAMES];
 	__u32 is_taken;
 	__u32 pad;
+	struct unwind_walk walk;
 };
 
 struct {
@@ -41,32 +40,33 @@ static __always_inline struct sample_scratch *scratch_claim(void)
 	return NULL;
 }
 
-/* The sample with all but its stack filled in. */
+/* A sample with all but its stack. */
 struct sample_request {
 	enum event_kind kind;
 	__u16 flags;
 	__u32 target;
 	__u64 id, size;
+	struct walk_start start;
 };
 
 /* Returns whether the sample went out; where it did not, it is counted. */
-static __always_inline bool sample_send(void *ctx, const struct sample_request *request)
+static __always_inline bool sample_send(const struct sample_request *request)
 {
 	struct sample_scratch *slot = scratch_claim();
 	struct event_sample *sample;
-	__u32 count, bytes;
+	__u32 count;
 	long err;
 
 	if (!slot) {
 		count_loss(request->kind, EVENT_LOSS_SCRATCH);
 		return false;
 	}
-	sample = &slot->sample;
-	sample->end = unwind_user(ctx, slot->frames, &count);
+	walk_user(&slot->walk, request->target, &request->start);
+	count = slot->walk.frame_count;
 	if (count > EVENT_MAX_FRAMES)
 		count = EVENT_MAX_FRAMES;
-	bytes = sizeof(*sample) + count * sizeof(__u64);
-	sample->head.bytes = bytes;
+	sample = &slot->walk.sample;
+	sample->head.bytes = sizeof(*sample) + count * sizeof(__u64);
 	sample->head.kind = request->kind;
 	sample->head.flags = request->flags;
 	sample->head.target = request->target;
@@ -75,7 +75,11 @@ static __always_inline bool sample_send(void *ctx, const struct sample_request *
 	sample->id = request->id;
 	sample->size = request->size;
 	sample->frame_count = count;
-	err = bpf_ringbuf_output(&events, slot, bytes, ring_flags());
+	sample->end = slot->walk.end;
+	/* Code in no known mapping is new: the agent should look before more of it runs. */
+	err = bpf_ringbuf_output(&events, sample, sizeof(*sample) + count * sizeof(__u64),
+				 slot->walk.end == EVENT_END_NO_MAPPING ? BPF_RB_FORCE_WAKEUP
+									: ring_flags());
 	__sync_lock_test_and_set(&slot->is_taken, 0);
 	if (err)
 		count_loss(request->kind, EVENT_LOSS_RING_FULL);

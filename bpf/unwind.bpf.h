@@ -1,26 +1,283 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * unwind: the user stack of the current task.
+ * unwind: one step of a stack walk by table.
+ *
+ * Compiles on the host, too, where it is tested against recorded stacks: whoever includes it
+ *defines first how memory and tables are read (see walk.bpf.h for the kernel's way):
+ *
+ *	bool unwind_read(struct unwind_context *context, __u64 address, __u64 *word);
+ *	const struct unwind_map *unwind_map_at(struct unwind_context *context, __u32 index);
+ *	const struct unwind_page *unwind_page_at(struct unwind_context *context, __u32 index);
+ *	const struct unwind_row *unwind_row_at(struct unwind_context *context, __u32 index);
+ *	const struct unwind_rule *unwind_rule_at(struct unwind_context *context, __u32 index);
+ *	bool unwind_pending_return(struct unwind_context *context, __u64 slot,
+ *				   struct unwind_pending *pending);
+ *	__u64 unwind_stepped_over(struct unwind_context *context);
  */
 #ifndef PPROFD_BPF_UNWIND_H
 #define PPROFD_BPF_UNWIND_H
 
 #include "bpf/event.h"
-#include "bpf/kernel.h"
+#include "bpf/table.h"
 
 /*
- * Walks from ctx's user registers by frame pointer into EVENT_MAX_FRAMES frames; the first is the
- * registers' own address. Stores how many there are; returns how the walk ended.
+ * Lies in map memory: with the bounds of the binary searches in registers the verifier would follow
+ * every path through them.
  */
-static __always_inline enum event_end unwind_user(void *ctx, __u64 *frames, __u32 *count)
-{
-	long bytes =
-		bpf_get_stack(ctx, frames, EVENT_MAX_FRAMES * sizeof(*frames), BPF_F_USER_STACK);
+struct unwind_walk {
+	__u64 ip, sp, bp;
+	__u64 slot; /* where on the stack ip was read */
+	__u32 first_map, map_count;
+	__u32 low, high; /* of the search under way */
+	__u32 is_return; /* ip is a return address: the call lies before it */
+	__u32 frame_count;
+	__u32 end; /* enum event_end, valid when unwind_step() returns false */
+	__u32 pad;
+	struct event_sample sample; /* what the frames are sent behind */
+	__u64 frames[EVENT_MAX_FRAMES]; /* addresses executed: of a return address the byte before
+					 */
+};
 
-	*count = bytes > 0 ? (__u32)bytes / sizeof(*frames) : 0;
-	if (*count == 0)
-		return EVENT_END_NO_STACK;
-	return *count == EVENT_MAX_FRAMES ? EVENT_END_CUT : EVENT_END_FRAME_POINTER;
+/* rt_sigframe behind its return address: struct ucontext of the kernel's asm/ucontext.h. */
+#define UNWIND_UCONTEXT_RBP 120
+#define UNWIND_UCONTEXT_RSP 160
+#define UNWIND_UCONTEXT_RIP 168
+/* mov $15, %rax; syscall: rt_sigreturn. 9 bytes, of which 8 tell enough. */
+#define UNWIND_SIGRETURN 0x0f0000000fc0c748ULL
+
+#define UNWIND_MAP_STEPS 14 /* log2 of MAPPING_MAX */
+#define UNWIND_ROW_STEPS 15
+
+static __always_inline bool unwind_fail(struct unwind_walk *walk, enum event_end end)
+{
+	walk->end = end;
+	return false;
+}
+
+/* The mapping that holds pc, or NULL. */
+static __always_inline const struct unwind_map *unwind_find_map(struct unwind_context *context,
+								struct unwind_walk *walk, __u64 pc)
+{
+	const struct unwind_map *map;
+
+	walk->low = 0;
+	walk->high = walk->map_count;
+	for (int i = 0; i <= UNWIND_MAP_STEPS && walk->low < walk->high; i++) {
+		__u32 middle = (walk->low + walk->high) / 2;
+
+		map = unwind_map_at(context, walk->first_map + middle);
+		if (!map)
+			return NULL;
+		if (map->limit <= pc)
+			walk->low = middle + 1;
+		else
+			walk->high = middle;
+	}
+	if (walk->low >= walk->map_count)
+		return NULL;
+	map = unwind_map_at(context, walk->first_map + walk->low);
+	return map && pc >= map->start && pc < map->limit ? map : NULL;
+}
+
+/* The rule that holds at pc of this mapping, or NULL where no table covers it. */
+static __always_inline const struct unwind_rule *unwind_find_rule(struct unwind_context *context,
+								  struct unwind_walk *walk,
+								  const struct unwind_map *map,
+								  __u64 pc)
+{
+	__u64 vaddr = pc - map->bias;
+	__u32 page_index = (__u32)(vaddr >> TABLE_PAGE_BITS) - map->page_base;
+	__u16 low_bits = (__u16)vaddr;
+	const struct unwind_page *page;
+	const struct unwind_row *row;
+	__u32 first;
+
+	if (page_index >= map->page_count)
+		return NULL;
+	page = unwind_page_at(context, map->first_page + page_index);
+	if (!page || page->count == 0)
+		return NULL;
+	first = page->first_row;
+	/* The first row holds at the page's beginning, so low never is the first. */
+	walk->low = 1;
+	walk->high = page->count;
+	for (int i = 0; i <= UNWIND_ROW_STEPS && walk->low < walk->high; i++) {
+		__u32 middle = (walk->low + walk->high) / 2;
+
+		row = unwind_row_at(context, first + middle);
+		if (!row)
+			return NULL;
+		if (row->pc_lo <= low_bits)
+			walk->low = middle + 1;
+		else
+			walk->high = middle;
+	}
+	row = unwind_row_at(context, first + walk->low - 1);
+	return row ? unwind_rule_at(context, map->first_rule + row->rule) : NULL;
+}
+
+/* Goes on at the caller's registers. The stack must rise, or the walk would not end. */
+static __always_inline bool unwind_go_on(struct unwind_walk *walk, __u64 ip, __u64 cfa, __u64 bp)
+{
+	if (cfa <= walk->sp)
+		return unwind_fail(walk, EVENT_END_LOOP);
+	walk->slot = cfa - sizeof(__u64);
+	walk->ip = ip;
+	walk->sp = cfa;
+	walk->bp = bp;
+	walk->is_return = 1;
+	return true;
+}
+
+/* Code before which the kernel put a signal's frame: the interrupted registers stand in it. */
+static __always_inline bool unwind_signal(struct unwind_context *context, struct unwind_walk *walk)
+{
+	__u64 ip, sp, bp;
+
+	if (!unwind_read(context, walk->sp + UNWIND_UCONTEXT_RIP, &ip) ||
+	    !unwind_read(context, walk->sp + UNWIND_UCONTEXT_RSP, &sp) ||
+	    !unwind_read(context, walk->sp + UNWIND_UCONTEXT_RBP, &bp))
+		return unwind_fail(walk, EVENT_END_READ_FAULT);
+	/* The handler may have run on a stack of its own, above or below: sp may fall, once a
+	 * frame. */
+	walk->ip = ip;
+	walk->sp = sp;
+	walk->bp = bp;
+	walk->slot = 0;
+	walk->is_return = 0;
+	return true;
+}
+
+static __always_inline bool unwind_frame_pointer(struct unwind_context *context,
+						 struct unwind_walk *walk)
+{
+	__u64 ip, bp;
+
+	if (walk->bp == 0)
+		return unwind_fail(walk, EVENT_END_COMPLETE);
+	if (walk->bp < walk->sp || (walk->bp & 7) != 0)
+		return unwind_fail(walk, EVENT_END_FRAME_POINTER);
+	if (!unwind_read(context, walk->bp + 8, &ip) || !unwind_read(context, walk->bp, &bp))
+		return unwind_fail(walk, EVENT_END_READ_FAULT);
+	if (!unwind_find_map(context, walk, ip - 1))
+		return unwind_fail(walk, EVENT_END_FRAME_POINTER);
+	return unwind_go_on(walk, ip, walk->bp + 16, bp);
+}
+
+/*
+ * Code without a row: a C library's sigreturn code, the hand-written first code of a program or
+ * thread (which clears rbp, as the ABI asks), or nothing that can be told.
+ */
+static __always_inline bool unwind_without_row(struct unwind_context *context,
+					       struct unwind_walk *walk)
+{
+	__u64 code;
+
+	if (walk->is_return && unwind_read(context, walk->ip, &code) && code == UNWIND_SIGRETURN)
+		return unwind_signal(context, walk);
+	return unwind_fail(walk, walk->bp == 0 ? EVENT_END_COMPLETE : EVENT_END_NO_ROW);
+}
+
+/* Stores the canonical frame address; false where memory is missing or the rule says none. */
+static __always_inline bool unwind_cfa(struct unwind_context *context, struct unwind_walk *walk,
+				       const struct unwind_rule *rule, __u64 *cfa)
+{
+	bool is_rbp = rule->cfa == UNWIND_CFA_RBP || rule->cfa == UNWIND_CFA_RBP_DEREF;
+	__u64 base = is_rbp ? walk->bp : walk->sp;
+
+	if (rule->cfa == UNWIND_CFA_PLT) {
+		*cfa = walk->sp + 8 + ((walk->ip & 15) >= (__u64)rule->cfa_add ? 8 : 0);
+		return true;
+	}
+	base += (__u64)(__s64)rule->cfa_off;
+	if (rule->cfa == UNWIND_CFA_RSP_DEREF || rule->cfa == UNWIND_CFA_RBP_DEREF) {
+		if (!unwind_read(context, base, &base))
+			return unwind_fail(walk, EVENT_END_READ_FAULT);
+		base += (__u64)(__s64)rule->cfa_add;
+	}
+	*cfa = base;
+	return true;
+}
+
+static __always_inline bool unwind_by_rule(struct unwind_context *context, struct unwind_walk *walk,
+					   const struct unwind_rule *rule)
+{
+	__u64 cfa, ip, bp = walk->bp;
+
+	if (!unwind_cfa(context, walk, rule, &cfa))
+		return false;
+	if (!unwind_read(context, cfa - 8, &ip))
+		return unwind_fail(walk, EVENT_END_READ_FAULT);
+	if (rule->fp == UNWIND_FP_CFA || rule->fp == UNWIND_FP_RBP) {
+		__u64 from =
+			(rule->fp == UNWIND_FP_CFA ? cfa : walk->bp) + (__u64)(__s64)rule->fp_off;
+
+		if (!unwind_read(context, from, &bp))
+			return unwind_fail(walk, EVENT_END_READ_FAULT);
+	}
+	return unwind_go_on(walk, ip, cfa, bp);
+}
+
+/*
+ * Probes send a thread through pages of the kernel's: as the return address of a function whose
+ * return is awaited, at the trampoline that it returns to, or at the copy of an instruction that is
+ * stepped over. Returns whether ip is now what it would be without probes.
+ */
+static __always_inline bool unwind_leave_uprobes(struct unwind_context *context,
+						 struct unwind_walk *walk)
+{
+	struct unwind_pending pending = {};
+
+	if (!walk->slot) {
+		pending.ip = unwind_stepped_over(context);
+		if (pending.ip) {
+			walk->ip = pending.ip;
+			return true;
+		}
+	}
+	if (!unwind_pending_return(context, walk->slot, &pending))
+		return false;
+	walk->ip = pending.ip;
+	walk->sp = pending.slot + sizeof(__u64);
+	walk->is_return = 1;
+	return true;
+}
+
+/*
+ * Notes the frame that the walk stands at, and goes to its caller. Returns false when the walk has
+ * ended: walk->end tells how.
+ */
+static __always_inline bool unwind_step(struct unwind_context *context, struct unwind_walk *walk)
+{
+	const struct unwind_map *map;
+	const struct unwind_rule *rule;
+	__u32 count = walk->frame_count;
+	__u64 pc;
+
+	if (count >= EVENT_MAX_FRAMES)
+		return unwind_fail(walk, EVENT_END_CUT);
+	pc = walk->ip - walk->is_return;
+	map = unwind_find_map(context, walk, pc);
+	if ((!map || map->kind == UNWIND_KIND_UPROBES) && unwind_leave_uprobes(context, walk)) {
+		pc = walk->ip - walk->is_return;
+		map = unwind_find_map(context, walk, pc);
+	}
+	walk->frames[count] = pc;
+	walk->frame_count = count + 1;
+	if (!map)
+		return unwind_fail(walk, EVENT_END_NO_MAPPING);
+	if (map->kind != UNWIND_KIND_TABLE)
+		return unwind_frame_pointer(context, walk);
+	rule = unwind_find_rule(context, walk, map, pc);
+	if (!rule || rule->cfa == UNWIND_CFA_GAP)
+		return unwind_without_row(context, walk);
+	if (rule->cfa == UNWIND_CFA_END)
+		return unwind_fail(walk, EVENT_END_COMPLETE);
+	if (rule->cfa == UNWIND_CFA_BAD)
+		return unwind_fail(walk, EVENT_END_BAD_RULE);
+	if (rule->cfa == UNWIND_CFA_SIGNAL)
+		return unwind_signal(context, walk);
+	return unwind_by_rule(context, walk, rule);
 }
 
 #endif

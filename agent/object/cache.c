@@ -2,6 +2,7 @@
 #include "object/cache.h"
 #include "base/table.h"
 #include "object/object.h"
+#include "object/vdso.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -20,6 +21,8 @@ struct entry {
 
 struct object_cache {
 	struct table *entries;
+	uint64_t last_serial;
+	struct object *vdso; /* NULL until asked for */
 };
 
 /* Each holds a descriptor; main raises the limit of those. */
@@ -51,6 +54,7 @@ void object_cache_free(struct object_cache *cache)
 			object_free(((struct entry *)table_entry(cache->entries, i))->object);
 	}
 	table_free(cache->entries);
+	object_free(cache->vdso);
 	free(cache);
 }
 
@@ -84,6 +88,7 @@ static int add_entry(struct object_cache *cache, const struct identity *identity
 		return err;
 	entry = table_entry(cache->entries, index);
 	entry->object = object;
+	object_set_serial(object, ++cache->last_serial);
 	return 0;
 }
 
@@ -121,5 +126,18 @@ int object_cache_open(struct object_cache *cache, int fd, const char *path, stru
 		return err;
 	}
 	*out = object_ref(object);
+	return 0;
+}
+
+int object_cache_open_vdso(struct object_cache *cache, struct object **out)
+{
+	if (!cache->vdso) {
+		int err = vdso_object(&cache->vdso);
+
+		if (err)
+			return err;
+		object_set_serial(cache->vdso, ++cache->last_serial);
+	}
+	*out = object_ref(cache->vdso);
 	return 0;
 }

@@ -22,4 +22,8 @@ void object_cache_free(struct object_cache *cache);
 __attribute__((warn_unused_result)) int object_cache_open(struct object_cache *cache, int fd,
 							  const char *path, struct object **out);
 
+/* As object_cache_open(), for the vdso, which is no file. */
+__attribute__((warn_unused_result)) int object_cache_open_vdso(struct object_cache *cache,
+							       struct object **out);
+
 #endif

@@ -83,7 +83,7 @@ int elffile_init(int fd, struct elffile *out)
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header->e_machine != ELFFILE_MACHINE ||
-	    (header->e_type != ET_EXEC && header->e_type != ET_DYN))
+	    (header->e_type != ET_EXEC && header->e_type != ET_DYN && header->e_type != ET_REL))
 		return -ENOEXEC;
 	*out = file;
 	return 0;

@@ -21,7 +21,8 @@ struct elffile {
 
 /*
  * Reads and checks the ELF header. Returns 0, -ENOEXEC if fd is not a regular file that holds a
- * 64-bit little-endian executable or shared object of this machine, or what reading failed with.
+ * 64-bit little-endian executable, shared object or (as dwz makes its files) relocatable object of
+ * this machine, or what reading failed with.
  */
 __attribute__((warn_unused_result)) int elffile_init(int fd, struct elffile *out);
 

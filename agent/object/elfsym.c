@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "object/elfsym.h"
 
+#include "object/elfsection.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define ELFSYM_MAX_SECTIONS 65536U
 #define ELFSYM_MAX_BYTES (256U << 20) /* of one symbol section, and of its names */
 #define ELFSYM_CHUNK_ROWS 512U
-
-struct sections {
-	Elf64_Shdr *headers;
-	uint64_t count;
-};
 
 /* One symbol section while it is gone through. */
 struct walk {
@@ -24,37 +20,6 @@ struct walk {
 	uint64_t names_bytes;
 	bool is_dynamic;
 };
-
-static int load_sections(const struct elffile *file, struct sections *out)
-{
-	const Elf64_Ehdr *header = &file->header;
-	struct sections sections = { .count = header->e_shnum };
-	void *headers;
-	int err;
-
-	*out = (struct sections){ 0 };
-	if (header->e_shoff == 0)
-		return 0;
-	if (header->e_shentsize != sizeof(Elf64_Shdr))
-		return -ENOEXEC;
-	if (sections.count == 0) {
-		/* Too many for e_shnum: the first header has the count. */
-		Elf64_Shdr first;
-
-		err = elffile_read(file, header->e_shoff, &first, sizeof(first));
-		if (err)
-			return err;
-		sections.count = first.sh_size;
-	}
-	if (sections.count > ELFSYM_MAX_SECTIONS)
-		return -EFBIG;
-	err = elffile_load(file, header->e_shoff, sections.count * sizeof(Elf64_Shdr), &headers);
-	if (err)
-		return err;
-	sections.headers = headers;
-	*out = sections;
-	return 0;
-}
 
 static int visit_row(const struct walk *walk, const Elf64_Sym *row)
 {
@@ -94,7 +59,7 @@ static int visit_rows(const struct walk *walk, uint64_t first, uint64_t end)
 	return 0;
 }
 
-static int visit_section(struct walk *walk, const struct sections *sections,
+static int visit_section(struct walk *walk, const struct elfsection_table *sections,
 			 const Elf64_Shdr *symbols)
 {
 	const Elf64_Shdr *strings;
@@ -130,7 +95,7 @@ static int visit_section(struct walk *walk, const struct sections *sections,
 }
 
 /* Only the first section of a type: there is to be one, and many could name the same bytes. */
-static const Elf64_Shdr *find_section(const struct sections *sections, uint32_t type)
+static const Elf64_Shdr *find_section(const struct elfsection_table *sections, uint32_t type)
 {
 	for (uint64_t i = 0; i < sections->count; i++) {
 		if (sections->headers[i].sh_type == type)
@@ -144,8 +109,8 @@ int elfsym_each_function(const struct elffile *file,
 {
 	static const uint32_t types[] = { SHT_DYNSYM, SHT_SYMTAB };
 	struct walk walk = { .file = file, .visit = visit, .arg = arg };
-	struct sections sections;
-	int err = load_sections(file, &sections);
+	struct elfsection_table sections;
+	int err = elfsection_load(file, &sections);
 
 	for (size_t i = 0; !err && i < sizeof(types) / sizeof(types[0]); i++) {
 		const Elf64_Shdr *symbols = find_section(&sections, types[i]);
@@ -153,6 +118,6 @@ int elfsym_each_function(const struct elffile *file,
 		if (symbols)
 			err = visit_section(&walk, &sections, symbols);
 	}
-	free(sections.headers);
+	elfsection_fini(&sections);
 	return err;
 }

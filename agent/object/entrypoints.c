@@ -90,15 +90,22 @@ static const struct known prefixed[] = {
 
 static const char *const prefixes[] = { "je_", "_rjem_", "mi_", "tc_", "scudo_", "rp" };
 
+/* The first that a file has tells. musl has glibc's, too; __dls2b is of its dynamic linker. */
 static const struct {
 	const char *symbol, *allocator;
 } markers[] = {
-	{ "mallocx", "jemalloc" },	   { "je_malloc", "jemalloc" },
-	{ "_rjem_malloc", "jemalloc" },	   { "tc_malloc", "tcmalloc" },
-	{ "mi_malloc", "mimalloc" },	   { "rpmalloc", "rpmalloc" },
-	{ "scudo_malloc", "scudo" },	   { "__libc_malloc", "glibc" },
-	{ "__malloc_donate", "musl" },	   { "__libc_malloc_impl", "musl" },
+	{ "mallocx", "jemalloc" },
+	{ "je_malloc", "jemalloc" },
+	{ "_rjem_malloc", "jemalloc" },
+	{ "tc_malloc", "tcmalloc" },
+	{ "mi_malloc", "mimalloc" },
+	{ "rpmalloc", "rpmalloc" },
+	{ "scudo_malloc", "scudo" },
+	{ "__malloc_donate", "musl" },
+	{ "__libc_malloc_impl", "musl" },
 	{ "__stdio_exit_needed", "musl" },
+	{ "__dls2b", "musl" },
+	{ "__libc_malloc", "glibc" },
 };
 
 struct scan {

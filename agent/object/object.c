@@ -26,6 +26,7 @@ struct object {
 	bool has_interpreter;
 	size_t segment_count;
 	struct object_segment segments[OBJECT_MAX_HEADERS];
+	uint64_t serial;
 	atomic_uint refs;
 	pthread_mutex_t lock; /* over what follows */
 	bool is_symtab_loaded;
@@ -141,6 +142,8 @@ static int read_headers(struct object *object)
 	bool has_interp = false, has_dynamic = false, is_pie = false;
 	int err;
 
+	if (header->e_type == ET_REL)
+		return -ENOEXEC;
 	if (header->e_phnum == 0)
 		return 0;
 	if (header->e_phentsize != sizeof(parts[0]) || header->e_phnum > OBJECT_MAX_HEADERS)
@@ -195,6 +198,16 @@ struct object *object_ref(struct object *object)
 {
 	atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
 	return object;
+}
+
+uint64_t object_serial(const struct object *object)
+{
+	return object->serial;
+}
+
+void object_set_serial(struct object *object, uint64_t serial)
+{
+	object->serial = serial;
 }
 
 bool object_is_shared(const struct object *object)

@@ -39,6 +39,12 @@ struct object_function {
 __attribute__((warn_unused_result)) int object_open(int fd, const char *path, struct object **out);
 struct object *object_ref(struct object *object);
 void object_free(struct object *object); /* drops one reference */
+/*
+ * A number by which others remember it without a reference: no other object of one cache has had
+ * it. The cache sets it before the object is shared; 0 until then.
+ */
+uint64_t object_serial(const struct object *object);
+void object_set_serial(struct object *object, uint64_t serial);
 /* Whether there is more than one reference now. */
 bool object_is_shared(const struct object *object);
 

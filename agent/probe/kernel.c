@@ -244,6 +244,19 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 	};
 }
 
+struct kernel_tables kernel_tables(const struct kernel *kernel)
+{
+	const struct pprofd_bpf *skel = kernel->skel;
+
+	return (struct kernel_tables){
+		.rows_fd = bpf_map__fd(skel->maps.unwind_rows),
+		.pages_fd = bpf_map__fd(skel->maps.unwind_pages),
+		.rules_fd = bpf_map__fd(skel->maps.unwind_rules),
+		.maps_fd = bpf_map__fd(skel->maps.unwind_maps),
+		.processes_fd = bpf_map__fd(skel->maps.unwind_processes),
+	};
+}
+
 int kernel_fd(const struct kernel *kernel)
 {
 	return ring_buffer__epoll_fd(kernel->ring);

@@ -34,6 +34,11 @@ struct kernel_programs {
 	int cpu_fd;
 };
 
+/* The maps that hold unwind tables; see bpf/table.h. */
+struct kernel_tables {
+	int rows_fd, pages_fd, rules_fd, maps_fd, processes_fd;
+};
+
 /*
  * Loads the programs and follows processes. PPROFD_UPROBES=single|multi|session in the environment
  * asks for a lesser way than the best. Returns 0 or -errno; then error says in one line what is
@@ -46,6 +51,7 @@ void kernel_free(struct kernel *kernel);
 
 /* The descriptors are the kernel's. */
 struct kernel_programs kernel_programs(const struct kernel *kernel);
+struct kernel_tables kernel_tables(const struct kernel *kernel);
 
 /* Readable when records should be fetched; they may be fetched at any time. */
 int kernel_fd(const struct kernel *kernel);

@@ -127,16 +127,27 @@ static bool charge(struct aggregate *agg, size_t bytes)
 	return true;
 }
 
+static void refund(struct aggregate *agg, size_t bytes)
+{
+	agg->budget->used_bytes -= bytes * 2;
+	agg->charged_bytes -= bytes * 2;
+}
+
 /* Finds or adds, as table_add; a new entry is paid from the budget. */
 static int add_entry(struct aggregate *agg, struct table *tab, const void *key, size_t entry_bytes,
 		     uint32_t *index)
 {
+	int err;
+
 	*index = table_find(tab, key);
 	if (*index != TABLE_NONE)
 		return 0;
 	if (!charge(agg, entry_bytes))
 		return -ENOSPC;
-	return table_add(tab, key, index, NULL);
+	err = table_add(tab, key, index, NULL);
+	if (err)
+		refund(agg, entry_bytes);
+	return err;
 }
 
 static uint32_t find_mapping(const struct aggregate *agg, const struct mapping *wanted)
@@ -223,13 +234,11 @@ static uint32_t resolve(const struct aggregate *agg, uint64_t address)
 	return agg->current[low];
 }
 
-/* Return addresses move back by one, onto the call: the return address may lie past the mapping's
- * end. */
-static int add_location(struct aggregate *agg, uint64_t address, bool is_return, uint32_t *index)
+static int add_location(struct aggregate *agg, uint64_t address, uint32_t *index)
 {
-	struct location_entry location = { .key.address = address - (is_return ? 1 : 0) };
+	struct location_entry location = { .key.address = address };
 
-	location.key.mapping = resolve(agg, location.key.address);
+	location.key.mapping = resolve(agg, address);
 	if (location.key.mapping == SNAPSHOT_NO_MAPPING)
 		agg->totals.unmapped_frames++;
 	return add_entry(agg, agg->locations, &location.key, sizeof(location), index);
@@ -238,14 +247,16 @@ static int add_location(struct aggregate *agg, uint64_t address, bool is_return,
 static int intern_stack(struct aggregate *agg, const uint32_t *frames, uint32_t count,
 			uint32_t *stack)
 {
-	uint32_t before, after;
+	size_t bytes = sizeof(struct snapshot_stack) + count * sizeof(*frames);
 	int err;
 
-	stacktab_stacks(agg->stacks, &before);
+	if (stacktab_find(agg->stacks, frames, count, stack) == 0)
+		return 0;
+	if (!charge(agg, bytes))
+		return -ENOSPC;
 	err = stacktab_add(agg->stacks, frames, count, stack);
-	stacktab_stacks(agg->stacks, &after);
-	if (after > before)
-		charge(agg, sizeof(struct snapshot_stack) + count * sizeof(*frames));
+	if (err)
+		refund(agg, bytes);
 	return err;
 }
 
@@ -258,13 +269,10 @@ static int add_stack(struct aggregate *agg, const struct event_sample *sample, u
 
 	if (agg->budget->used_bytes >= agg->budget->max_bytes)
 		return -ENOSPC;
-	for (uint32_t i = 0; i < count && !err; i++) {
-		bool is_return = i > 0 || (sample->head.flags & EVENT_FLAG_LEAF_IS_RETURN) != 0;
-
-		err = add_location(agg, sample->frames[i], is_return, &frames[i]);
-	}
+	for (uint32_t i = 0; i < count && !err; i++)
+		err = add_location(agg, sample->frames[i], &frames[i]);
 	if (count == 0) {
-		err = add_location(agg, 0, false, &frames[0]);
+		err = add_location(agg, 0, &frames[0]);
 		count = 1;
 	}
 	return err ?: intern_stack(agg, frames, count, stack);
@@ -355,8 +363,7 @@ void aggregate_add_free(struct aggregate *agg, uint64_t id)
 	count_free(agg, block->row);
 	agg->totals.inuse_bytes -= estimated_bytes(agg, block->size);
 	table_remove(agg->live, index);
-	agg->budget->used_bytes -= sizeof(*block) * 2;
-	agg->charged_bytes -= sizeof(*block) * 2;
+	refund(agg, sizeof(*block));
 }
 
 void aggregate_each_live(const struct aggregate *agg, void (*visit)(void *arg, uint64_t id),

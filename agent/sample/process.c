@@ -4,6 +4,7 @@
 #include "object/entrypoints.h"
 #include "object/object.h"
 #include "probe/kernel.h"
+#include "probe/tables.h"
 #include "probe/uprobe.h"
 #include "sample/recorder.h"
 #include "sample/store.h"
@@ -109,6 +110,10 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 	if (err)
 		log_warn("pid %d: mappings: %s", process->pid, strerror(-err));
 	recorder_set_mappings(options->recorder, process->id, &fresh);
+	err = tables_publish(options->tables, process->id, &fresh);
+	if (err)
+		log_warn("pid %d: unwind tables: %s", process->pid, strerror(-err));
+	err = 0;
 	mapping_list_fini(&process->mappings);
 	process->mappings = fresh;
 	if ((options->collect & EVENT_COLLECT_ALLOC) != 0)

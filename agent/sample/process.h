@@ -26,6 +26,7 @@ struct process {
 	uint32_t id; /* the target's number */
 	pid_t pid;
 	uint32_t host_pid;
+	bool is_dirty; /* its mappings may have changed */
 	bool is_pinned; /* chosen by pid, as the command or as a descendant: stays chosen over exec
 			 */
 	uint64_t maps_fingerprint, refreshed_ns;

@@ -100,13 +100,15 @@ static int add_target(struct store *store, const struct record_target *record)
 		.exe = record->exe,
 		.since_ns = record->since_ns,
 	};
+	int err;
 
 	if (!has_text(&record->head, sizeof(*record)))
 		return -EBADMSG;
 	memcpy(target.comm, record->comm, sizeof(target.comm));
 	target.comm[sizeof(target.comm) - 1] = '\0';
 	store_set_now(store, record->since_ns);
-	return store_add_target(store, &target);
+	err = store_add_target(store, &target);
+	return err == -EEXIST ? -EBADMSG : err;
 }
 
 static struct object *open_recorded(struct object_cache *cache, const struct record_mapping *record)

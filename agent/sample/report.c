@@ -31,9 +31,15 @@ static const char *const loss_names[EVENT_LOSS_COUNT] = {
 
 static const char *const end_names[EVENT_END_COUNT] = {
 	[EVENT_END_COMPLETE] = "complete",
-	[EVENT_END_FRAME_POINTER] = "frame_pointer",
 	[EVENT_END_CUT] = "cut",
 	[EVENT_END_NO_STACK] = "no_stack",
+	[EVENT_END_NO_TABLE] = "no_table",
+	[EVENT_END_NO_MAPPING] = "no_mapping",
+	[EVENT_END_NO_ROW] = "no_row",
+	[EVENT_END_BAD_RULE] = "bad_rule",
+	[EVENT_END_READ_FAULT] = "read_fault",
+	[EVENT_END_LOOP] = "loop",
+	[EVENT_END_FRAME_POINTER] = "frame_pointer",
 };
 
 uint64_t report_realtime_ns(void)
@@ -315,6 +321,14 @@ int report_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_set **
 	return 0;
 }
 
+/* A recording may hold sizes whose sum is beyond all memory. */
+static uint64_t whole_bytes(double bytes)
+{
+	if (bytes >= 0x1p64)
+		return UINT64_MAX;
+	return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
 static void fill_target(const struct store *store, const struct store_entry *entry,
 			struct status_target *out)
 {
@@ -330,8 +344,8 @@ static void fill_target(const struct store *store, const struct store_entry *ent
 	memcpy(out->waiting_for, entry->waiting_for, sizeof(out->waiting_for));
 	memcpy(out->allocator, entry->allocator, sizeof(out->allocator));
 	memcpy(out->source, entry->source, sizeof(out->source));
-	out->alloc_bytes = (uint64_t)totals.alloc_bytes;
-	out->inuse_bytes = totals.inuse_bytes > 0 ? (uint64_t)totals.inuse_bytes : 0;
+	out->alloc_bytes = whole_bytes(totals.alloc_bytes);
+	out->inuse_bytes = whole_bytes(totals.inuse_bytes);
 	out->inuse_is_cut = totals.untracked > 0;
 	if (store->options.is_live && !entry->has_ended) {
 		out->rss_bytes = procfs_rss_bytes(entry->pid);

@@ -116,6 +116,17 @@ int stacktab_add(struct stacktab *tab, const uint32_t *frames, uint32_t count, u
 	return 0;
 }
 
+int stacktab_find(const struct stacktab *tab, const uint32_t *frames, uint32_t count,
+		  uint32_t *index)
+{
+	const uint32_t *slot = find_slot(tab, frames, count);
+
+	if (*slot == 0)
+		return -ENOENT;
+	*index = *slot - 1;
+	return 0;
+}
+
 const struct snapshot_stack *stacktab_stacks(const struct stacktab *tab, uint32_t *count)
 {
 	*count = tab->stack_count;

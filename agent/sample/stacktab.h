@@ -25,6 +25,11 @@ void stacktab_free(struct stacktab *tab);
 __attribute__((warn_unused_result)) int stacktab_add(struct stacktab *tab, const uint32_t *frames,
 						     uint32_t count, uint32_t *index);
 
+/* Stores the stack's index. Returns 0, or -ENOENT if it is not there. */
+__attribute__((warn_unused_result)) int stacktab_find(const struct stacktab *tab,
+						      const uint32_t *frames, uint32_t count,
+						      uint32_t *index);
+
 /* Borrowed until the next stacktab_add(). */
 const struct snapshot_stack *stacktab_stacks(const struct stacktab *tab, uint32_t *count);
 const uint32_t *stacktab_frames(const struct stacktab *tab, uint32_t *count);

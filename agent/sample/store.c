@@ -139,7 +139,9 @@ void store_expire(struct store *store, uint64_t now_ns)
 		if (!table_used(store->targets, i))
 			continue;
 		entry = table_entry(store->targets, i);
-		if (!entry->has_ended || now_ns - entry->ended_ns < STORE_KEEP_NS)
+		/* now_ns may have been read before the target ended. */
+		if (!entry->has_ended || now_ns < entry->ended_ns ||
+		    now_ns - entry->ended_ns < STORE_KEEP_NS)
 			continue;
 		fini_entry(entry);
 		table_remove(store->targets, i);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "probe/kernel.h"
+#include "probe/tables.h"
 #include "sample/process.h"
 #include "sample/reconcile.h"
 #include "sample/recorder.h"
@@ -36,7 +37,8 @@ struct watcher {
 	struct candidate *candidates;
 	size_t candidate_count;
 	uint32_t last_id;
-	uint64_t refreshed_ns, lost_frees;
+	uint64_t refreshed_ns, lost_frees, reset_ns;
+	uint32_t refusals; /* of tables that found no room, as of the last reset */
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
 	bool scan_found;
@@ -47,8 +49,9 @@ struct watcher {
 #define WATCHER_MAX_CANDIDATES 4096U
 #define WATCHER_CANDIDATE_NS 20000000U
 #define WATCHER_REFRESH_NS 1000000000U
-#define WATCHER_MISS_REFRESH_NS 100000000U
+#define WATCHER_MISS_REFRESH_NS 10000000U
 #define WATCHER_TICK_MS 100
+#define WATCHER_RESET_NS 60000000000ULL
 
 static uint64_t monotonic_ns(void)
 {
@@ -125,6 +128,7 @@ static void end_process(struct watcher *watcher, uint32_t id)
 		return;
 	log_info("pid %d is no longer profiled", process->pid);
 	kernel_remove_target(watcher->options.kernel, process->host_pid, id);
+	tables_remove(watcher->options.tables, id);
 	process_fini(process);
 	table_remove(watcher->processes, table_find(watcher->processes, &id));
 	store_end_target(watcher->options.store, id, monotonic_ns());
@@ -290,21 +294,23 @@ static void on_process(struct watcher *watcher, const struct event_process *even
 		add_candidate(watcher, event, is_pinned);
 }
 
+static void refresh_one(struct watcher *watcher, struct process *process, uint64_t now_ns)
+{
+	int err = process_refresh(process, &watcher->options, watcher->finder, now_ns);
+
+	if (err && err != -ESRCH)
+		log_debug("pid %d: its mappings cannot be read: %s", process->pid, strerror(-err));
+}
+
 /* An address that no mapping holds may lie in one that is new. */
 static void follow_misses(struct watcher *watcher, struct process *process,
 			  const struct event_sample *sample)
 {
 	uint64_t now_ns = monotonic_ns();
 
-	if (now_ns - process->refreshed_ns < WATCHER_MISS_REFRESH_NS)
-		return;
-	for (uint32_t i = 0; i < sample->frame_count; i++) {
-		if (mapping_find(&process->mappings, sample->frames[i] - 1))
-			continue;
-		if (process_refresh(process, &watcher->options, watcher->finder, now_ns))
-			log_debug("pid %d: its mappings cannot be read", process->pid);
-		return;
-	}
+	if (sample->end == EVENT_END_NO_MAPPING &&
+	    now_ns - process->refreshed_ns >= WATCHER_MISS_REFRESH_NS)
+		refresh_one(watcher, process, now_ns);
 }
 
 void watcher_add_event(struct watcher *watcher, const struct event_head *head)
@@ -350,18 +356,31 @@ static void try_candidates(struct watcher *watcher, uint64_t now_ns)
 	watcher->candidate_count = kept;
 }
 
-static void refresh_all(struct watcher *watcher, uint64_t now_ns)
+void watcher_mark(struct watcher *watcher, pid_t pid)
 {
 	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
 		struct process *process;
-		int err;
 
 		if (!table_used(watcher->processes, i))
 			continue;
 		process = table_entry(watcher->processes, i);
-		err = process_refresh(process, &watcher->options, watcher->finder, now_ns);
-		if (err && err != -ESRCH)
-			log_debug("pid %d: %s", process->pid, strerror(-err));
+		if (pid == 0 || process->pid == pid)
+			process->is_dirty = true;
+	}
+}
+
+static void refresh_dirty(struct watcher *watcher, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		struct process *process;
+
+		if (!table_used(watcher->processes, i))
+			continue;
+		process = table_entry(watcher->processes, i);
+		if (!process->is_dirty)
+			continue;
+		process->is_dirty = false;
+		refresh_one(watcher, process, now_ns);
 	}
 }
 
@@ -397,14 +416,42 @@ static void find_lost_frees(struct watcher *watcher)
 		watcher->lost_frees = lost;
 }
 
+/* What processes of the past have left behind in the kernel's tables makes room for those that
+ * live. */
+static void renew_tables(struct watcher *watcher, uint64_t now_ns)
+{
+	struct tables_totals totals;
+	int err;
+
+	tables_get_totals(watcher->options.tables, &totals);
+	if (totals.refusals == watcher->refusals || now_ns - watcher->reset_ns < WATCHER_RESET_NS)
+		return;
+	watcher->reset_ns = now_ns;
+	err = tables_reset(watcher->options.tables);
+	for (uint32_t i = 0; i < table_end(watcher->processes) && !err; i++) {
+		const struct process *process;
+
+		if (!table_used(watcher->processes, i))
+			continue;
+		process = table_entry(watcher->processes, i);
+		err = tables_publish(watcher->options.tables, process->id, &process->mappings);
+	}
+	if (err)
+		log_warn("unwind tables: %s", strerror(-err));
+	tables_get_totals(watcher->options.tables, &totals);
+	watcher->refusals = totals.refusals;
+}
+
 int watcher_tick(struct watcher *watcher, uint64_t now_ns)
 {
 	try_candidates(watcher, now_ns);
+	refresh_dirty(watcher, now_ns);
 	if (now_ns - watcher->refreshed_ns >= WATCHER_REFRESH_NS) {
 		watcher->refreshed_ns = now_ns;
-		refresh_all(watcher, now_ns);
+		watcher_mark(watcher, 0); /* an munmap tells nobody */
 		pass_losses(watcher);
 		find_lost_frees(watcher);
+		renew_tables(watcher, now_ns);
 		store_expire(watcher->options.store, now_ns);
 	}
 	return watcher->candidate_count > 0 ? WATCHER_CANDIDATE_NS / 1000000 : WATCHER_TICK_MS;

@@ -18,11 +18,13 @@ struct kernel;
 struct object_cache;
 struct recorder;
 struct store;
+struct tables;
 struct watcher;
 
 /* All borrowed until watcher_free(). */
 struct watcher_options {
 	struct kernel *kernel;
+	struct tables *tables;
 	struct store *store;
 	struct recorder *recorder; /* NULL: none */
 	struct object_cache *cache;
@@ -46,6 +48,9 @@ __attribute__((warn_unused_result)) int watcher_add_pid(struct watcher *watcher,
 
 /* Handles one record from the kernel. */
 void watcher_add_event(struct watcher *watcher, const struct event_head *head);
+
+/* Looks again at the mappings of this process, if it is a target; of all targets for 0. */
+void watcher_mark(struct watcher *watcher, pid_t pid);
 
 /* Does what is due at now_ns (CLOCK_MONOTONIC); returns in how many milliseconds to call it again.
  */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct memo {
-	uint64_t object; /* the table's key: its address, kept in use by a reference */
+	uint64_t serial; /* the table's key: the object's */
 	struct entrypoints *found; /* NULL: none */
 };
 
@@ -43,7 +43,6 @@ static void clear_memos(struct allocator_finder *finder)
 		if (!table_used(finder->memos, i))
 			continue;
 		memo = table_entry(finder->memos, i);
-		object_free((struct object *)(uintptr_t)memo->object);
 		free(memo->found);
 		table_remove(finder->memos, i);
 	}
@@ -85,7 +84,7 @@ void allocator_finder_free(struct allocator_finder *finder)
 static int look_up(struct allocator_finder *finder, struct object *object,
 		   const struct entrypoints **found)
 {
-	uint64_t key = (uintptr_t)object;
+	uint64_t key = object_serial(object);
 	struct memo *memo;
 	uint32_t index;
 	bool added;
@@ -96,7 +95,6 @@ static int look_up(struct allocator_finder *finder, struct object *object,
 		return err;
 	memo = table_entry(finder->memos, index);
 	if (added) {
-		object_ref(object);
 		if (entrypoints_scan(object, finder->scratch) == 0 && finder->scratch->count > 0) {
 			memo->found = malloc(sizeof(*memo->found));
 			if (!memo->found)

@@ -42,6 +42,10 @@ static struct object *open_object(pid_t pid, struct object_cache *cache,
 	struct object *object = NULL;
 	int fd;
 
+	if (strcmp(line->path, "[vdso]") == 0)
+		return object_cache_open_vdso(cache, &object) ? NULL : object;
+	if (line->inode == 0)
+		return NULL;
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid, line->start,
 		 line->limit);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -86,17 +90,13 @@ static int read_lines(FILE *maps, pid_t pid, struct object_cache *cache, struct 
 	int err = 0;
 
 	while (!err && getline(&text, &cap, maps) > 0) {
-		struct object *object = NULL;
-
 		if (mapping_parse_line(text, &line) || !line.is_executable)
 			continue;
 		if (list->count == MAPPING_MAX) {
 			err = -E2BIG;
 			break;
 		}
-		if (line.inode != 0)
-			object = open_object(pid, cache, &line);
-		err = add_mapping(list, &line, object);
+		err = add_mapping(list, &line, open_object(pid, cache, &line));
 	}
 	free(text);
 	return err;

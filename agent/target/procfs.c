@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define PROCFS_PATH_BYTES 64
+#define PROCFS_DELETED " (deleted)"
 
 int procfs_exe(pid_t pid, char *path, size_t path_bytes)
 {
@@ -20,6 +21,9 @@ int procfs_exe(pid_t pid, char *path, size_t path_bytes)
 	if (len < 0)
 		return -errno;
 	path[len] = '\0';
+	len -= (ssize_t)strlen(PROCFS_DELETED);
+	if (len > 0 && strcmp(path + len, PROCFS_DELETED) == 0)
+		path[len] = '\0';
 	return 0;
 }
 

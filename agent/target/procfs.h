@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The executable's path as the process sees it. Returns 0 or -errno. */
+/* The executable's path as the process sees it, without " (deleted)". Returns 0 or -errno. */
 __attribute__((warn_unused_result)) int procfs_exe(pid_t pid, char *path, size_t path_bytes);
 
 /* Resident bytes and threads; 0 where they cannot be read. */

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * walk: the user stack of the current task, by unwind.bpf.h in the kernel.
+ */
+#ifndef PPROFD_BPF_WALK_H
+#define PPROFD_BPF_WALK_H
+
+#include "bpf/kernel.h"
+#include "bpf/table.h"
+
+struct unwind_array {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TABLE_CHUNKS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct unwind_chunk));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TABLE_ARRAYS);
+	__uint(key_size, sizeof(__u32));
+	__array(values, struct unwind_array);
+} unwind_rows SEC(".maps") __attribute__((weak));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TABLE_PAGES);
+	__type(key, __u32);
+	__type(value, struct unwind_page);
+} unwind_pages SEC(".maps") __attribute__((weak));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TABLE_RULES);
+	__type(key, __u32);
+	__type(value, struct unwind_rule);
+} unwind_rules SEC(".maps") __attribute__((weak));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TABLE_MAPS);
+	__type(key, __u32);
+	__type(value, struct unwind_map);
+} unwind_maps SEC(".maps") __attribute__((weak));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32); /* the target's number */
+	__type(value, struct unwind_process);
+} unwind_processes SEC(".maps") __attribute__((weak));
+
+struct unwind_walk;
+
+/* A return that a probe awaits: where the address stood on the stack, and what it was. */
+struct unwind_pending {
+	__u64 slot, ip;
+};
+
+struct unwind_context {
+	struct unwind_walk *walk;
+};
+
+static __always_inline bool unwind_read(struct unwind_context *context, __u64 address, __u64 *word)
+{
+	return bpf_probe_read_user(word, sizeof(*word), (const void *)address) == 0;
+}
+
+static __always_inline const struct unwind_map *unwind_map_at(struct unwind_context *context,
+							      __u32 index)
+{
+	return bpf_map_lookup_elem(&unwind_maps, &index);
+}
+
+static __always_inline const struct unwind_page *unwind_page_at(struct unwind_context *context,
+								__u32 index)
+{
+	return bpf_map_lookup_elem(&unwind_pages, &index);
+}
+
+static __always_inline const struct unwind_rule *unwind_rule_at(struct unwind_context *context,
+								__u32 index)
+{
+	return bpf_map_lookup_elem(&unwind_rules, &index);
+}
+
+static __always_inline const struct unwind_row *unwind_row_at(struct unwind_context *context,
+							      __u32 index)
+{
+	__u32 chunk = index / TABLE_CHUNK_ROWS;
+	__u32 array_key = chunk / TABLE_CHUNKS, chunk_key = chunk % TABLE_CHUNKS;
+	void *array = bpf_map_lookup_elem(&unwind_rows, &array_key);
+	struct unwind_chunk *rows;
+
+	if (!array)
+		return NULL;
+	rows = bpf_map_lookup_elem(array, &chunk_key);
+	return rows ? &rows->rows[index % TABLE_CHUNK_ROWS] : NULL;
+}
+
+#define PENDING_MAX 8
+
+/*
+ * A return probe has put the trampoline's address into this slot of the stack; what stood there is
+ * in the task's list. Slot 0 asks for the innermost one. Returns whether there is one.
+ */
+static __always_inline bool unwind_pending_return(struct unwind_context *context, __u64 slot,
+						  struct unwind_pending *pending)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
+
+	for (int i = 0; i < PENDING_MAX && instance; i++) {
+		pending->slot = BPF_CORE_READ(instance, stack);
+		pending->ip = BPF_CORE_READ(instance, orig_ret_vaddr);
+		if (pending->slot == slot || slot == 0)
+			return true;
+		instance = BPF_CORE_READ(instance, next);
+	}
+	return false;
+}
+
+/* Where the thread stands while the kernel executes a copy of the instruction; 0 if it does not. */
+static __always_inline __u64 unwind_stepped_over(struct unwind_context *context)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct uprobe_task *utask = BPF_CORE_READ(task, utask);
+
+	if (!utask || !BPF_CORE_READ(utask, active_uprobe))
+		return 0;
+	return BPF_CORE_READ(utask, vaddr);
+}
+
+#include "bpf/unwind.bpf.h"
+
+static long walk_frame(__u32 index, struct unwind_context *context)
+{
+	return unwind_step(context, context->walk) ? 0 : 1;
+}
+
+/* Registers. is_return: ip stands behind a call. */
+struct walk_start {
+	__u64 ip, sp, bp;
+	__u64 is_return;
+};
+
+/*
+ * Walks from these registers. walk->frames and walk->frame_count hold the stack afterwards;
+ * walk->end tells how the walk ended.
+ */
+static __always_inline void walk_user(struct unwind_walk *walk, __u32 target,
+				      const struct walk_start *start)
+{
+	struct unwind_process *process = bpf_map_lookup_elem(&unwind_processes, &target);
+	struct unwind_context context = { walk };
+
+	walk->frame_count = 1;
+	walk->ip = start->ip;
+	walk->frames[0] = start->ip - start->is_return;
+	walk->sp = start->sp;
+	walk->bp = start->bp;
+	walk->slot = 0;
+	walk->is_return = (__u32)start->is_return;
+	walk->end = EVENT_END_NO_TABLE;
+	if (!process)
+		return;
+	walk->frame_count = 0;
+	walk->first_map = process->first_map;
+	walk->map_count = process->map_count;
+	walk->end = EVENT_END_CUT;
+	bpf_loop(EVENT_MAX_FRAMES + 1, walk_frame, &context, 0);
+}
+
+#endif
