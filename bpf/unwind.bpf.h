@@ -10,8 +10,7 @@
  *	const struct unwind_page *unwind_page_at(struct unwind_context *context, __u32 index);
  *	const struct unwind_row *unwind_row_at(struct unwind_context *context, __u32 index);
  *	const struct unwind_rule *unwind_rule_at(struct unwind_context *context, __u32 index);
- *	bool unwind_pending_return(struct unwind_context *context, __u64 slot,
- *				   struct unwind_pending *pending);
+ *	bool unwind_pending_return(struct unwind_context *context, struct unwind_pending *pending);
  *	__u64 unwind_stepped_over(struct unwind_context *context);
  */
 #ifndef PPROFD_BPF_UNWIND_H
@@ -27,6 +26,11 @@
 struct unwind_walk {
 	__u64 ip, sp, bp;
 	__u64 slot; /* where on the stack ip was read */
+	/*
+	 * The leaf stands at a probe: the kernel may have emulated its push and not yet moved ip
+	 * on. Where the caller is no code, the walk begins again with this sp. 0: it does not.
+	 */
+	__u64 retry_sp, retry_ip;
 	__u32 first_map, map_count;
 	__u32 low, high; /* of the search under way */
 	__u32 is_return; /* ip is a return address: the call lies before it */
@@ -218,29 +222,53 @@ static __always_inline bool unwind_by_rule(struct unwind_context *context, struc
 	return unwind_go_on(walk, ip, cfa, bp);
 }
 
+static __always_inline bool unwind_set_return(struct unwind_walk *walk, __u64 ip, __u64 sp)
+{
+	walk->ip = ip;
+	walk->sp = sp;
+	walk->is_return = 1;
+	return true;
+}
+
 /*
  * Probes send a thread through pages of the kernel's: as the return address of a function whose
  * return is awaited, at the trampoline that it returns to, or at the copy of an instruction that is
  * stepped over. Returns whether ip is now what it would be without probes.
+ *
+ * The trampoline pushes three registers and makes a system call, which puts the return address in
+ * the place of the first (arch/x86/kernel/uprobes.c, uretprobe_trampoline_entry, since 6.11).
  */
 static __always_inline bool unwind_leave_uprobes(struct unwind_context *context,
 						 struct unwind_walk *walk)
 {
-	struct unwind_pending pending = {};
+	struct unwind_pending pending = { walk->slot, walk->slot, 0 };
+	__u64 ip;
 
-	if (!walk->slot) {
-		pending.ip = unwind_stepped_over(context);
-		if (pending.ip) {
-			walk->ip = pending.ip;
-			return true;
-		}
+	if (walk->slot)
+		return unwind_pending_return(context, &pending) &&
+		       unwind_set_return(walk, pending.ip, walk->sp);
+	ip = unwind_stepped_over(context);
+	if (ip) {
+		walk->ip = ip;
+		return true;
 	}
-	if (!unwind_pending_return(context, walk->slot, &pending))
-		return false;
-	walk->ip = pending.ip;
-	walk->sp = pending.slot + sizeof(__u64);
-	walk->is_return = 1;
-	return true;
+	pending.low = walk->sp - 8;
+	pending.high = walk->sp + 16;
+	if (unwind_pending_return(context, &pending))
+		return unwind_set_return(walk, pending.ip, pending.low + 8);
+	return unwind_read(context, walk->sp + 16, &ip) && unwind_find_map(context, walk, ip - 1) &&
+	       unwind_set_return(walk, ip, walk->sp + 24);
+}
+
+/* The leaf once more: what lay on top of its stack was pushed by the instruction that it stands at.
+ */
+static __always_inline void unwind_retry(struct unwind_walk *walk)
+{
+	walk->ip = walk->retry_ip;
+	walk->sp = walk->retry_sp;
+	walk->slot = walk->retry_sp = 0;
+	walk->is_return = 0;
+	walk->frame_count = 0;
 }
 
 /*
@@ -262,10 +290,15 @@ static __always_inline bool unwind_step(struct unwind_context *context, struct u
 		pc = walk->ip - walk->is_return;
 		map = unwind_find_map(context, walk, pc);
 	}
+	if (!map && walk->retry_sp) {
+		unwind_retry(walk);
+		return true;
+	}
 	walk->frames[count] = pc;
 	walk->frame_count = count + 1;
 	if (!map)
 		return unwind_fail(walk, EVENT_END_NO_MAPPING);
+	walk->retry_sp = count == 0 ? walk->retry_sp : 0;
 	if (map->kind != UNWIND_KIND_TABLE)
 		return unwind_frame_pointer(context, walk);
 	rule = unwind_find_rule(context, walk, map, pc);

@@ -52,9 +52,9 @@ struct {
 
 struct unwind_walk;
 
-/* A return that a probe awaits: where the address stood on the stack, and what it was. */
+/* A return that a probe awaits: between where on the stack, and the address. */
 struct unwind_pending {
-	__u64 slot, ip;
+	__u64 low, high, ip;
 };
 
 struct unwind_context {
@@ -101,20 +101,24 @@ static __always_inline const struct unwind_row *unwind_row_at(struct unwind_cont
 #define PENDING_MAX 8
 
 /*
- * A return probe has put the trampoline's address into this slot of the stack; what stood there is
- * in the task's list. Slot 0 asks for the innermost one. Returns whether there is one.
+ * A return probe has put the trampoline's address on the stack, between pending->low and high; what
+ * stood there is in the task's list. Stores where it is in low, and the address. Returns whether
+ * there is one.
  */
-static __always_inline bool unwind_pending_return(struct unwind_context *context, __u64 slot,
+static __always_inline bool unwind_pending_return(struct unwind_context *context,
 						  struct unwind_pending *pending)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
 
 	for (int i = 0; i < PENDING_MAX && instance; i++) {
-		pending->slot = BPF_CORE_READ(instance, stack);
-		pending->ip = BPF_CORE_READ(instance, orig_ret_vaddr);
-		if (pending->slot == slot || slot == 0)
+		__u64 slot = BPF_CORE_READ(instance, stack);
+
+		if (slot >= pending->low && slot <= pending->high) {
+			pending->low = slot;
+			pending->ip = BPF_CORE_READ(instance, orig_ret_vaddr);
 			return true;
+		}
 		instance = BPF_CORE_READ(instance, next);
 	}
 	return false;
@@ -144,6 +148,17 @@ struct walk_start {
 	__u64 is_return;
 };
 
+#define BREAKPOINT 0xcc /* int3 */
+
+/* What sp was before the instruction at ip, if that is a probe: it may be a push that is done. */
+static __always_inline __u64 pushed_sp(const struct walk_start *start)
+{
+	__u8 code = 0;
+
+	bpf_probe_read_user(&code, sizeof(code), (const void *)start->ip);
+	return code == BREAKPOINT ? start->sp + sizeof(__u64) : 0;
+}
+
 /*
  * Walks from these registers. walk->frames and walk->frame_count hold the stack afterwards;
  * walk->end tells how the walk ended.
@@ -161,6 +176,8 @@ static __always_inline void walk_user(struct unwind_walk *walk, __u32 target,
 	walk->bp = start->bp;
 	walk->slot = 0;
 	walk->is_return = (__u32)start->is_return;
+	walk->retry_ip = start->ip;
+	walk->retry_sp = start->is_return ? 0 : pushed_sp(start);
 	walk->end = EVENT_END_NO_TABLE;
 	if (!process)
 		return;
