@@ -14,8 +14,8 @@ BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-d
 	libiberty-dev
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc musl-tools protobuf-compiler \
 	python3-protobuf python3-pytest golang-go curl gdb redis-server redis-tools sqlite3 xz-utils \
-	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev
-BENCH_PACKAGES := bpftrace
+	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils
+BENCH_PACKAGES := bpftrace elfutils llvm default-jdk-headless
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \
@@ -34,7 +34,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
 FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
-.PHONY: all deps test-deps run test unit e2e lint asan bench clean
+.PHONY: all deps test-deps run test unit e2e lint asan sweep fuzz bench clean
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
@@ -59,7 +59,8 @@ run: deps
 	@$(MAKE) --no-print-directory all $(BUILD)/targets/demo
 	@$(SUDO) tests/run-demo $(BUILD)
 test: test-deps
-	@$(MAKE) --no-print-directory unit lint asan e2e
+	@$(MAKE) --no-print-directory unit lint asan sweep fuzz FUZZ_SECONDS=20
+	@$(MAKE) --no-print-directory e2e
 
 $(BUILD)/pprofd: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -101,6 +102,10 @@ $(BUILD)/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
 		-fno-builtin -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lpthread -lm
+# What only unwind tables can follow.
+$(BUILD)/targets/bare-frames: tests/targets/bare-frames.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 -g -fomit-frame-pointer -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lpthread -ldl
 $(BUILD)/targets/static-musl: tests/targets/known-counts.c
 	@mkdir -p $(@D)
 	musl-gcc -static -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
@@ -120,6 +125,25 @@ lint:
 	cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
 		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -Iagent -I. agent
 	@tests/check-style
+
+# Every ELF file of the machine: its call frame information becomes a table, compared with libdw's here and there.
+$(BUILD)/sweep-elf: tests/sweep/sweep-elf.c $(BUILD)/libagent.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+sweep: $(BUILD)/sweep-elf
+	$< -c 100 /usr/bin /usr/lib /usr/sbin
+
+FUZZ_SECONDS := 600
+FUZZ_FLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -Iagent -I. -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all
+FUZZ_SOURCES := $(wildcard agent/object/*.c agent/base/*.c)
+$(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) -o $@ $^ -ldw -lelf -lz -llzma -lZydis -liberty -lpthread
+# Finds go to build/fuzz; the seeds stay as they are.
+fuzz: $(BUILD)/fuzz_cfi
+	@mkdir -p $(BUILD)/fuzz
+	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 -verbosity=0 \
+		-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz tests/fuzz/corpus/cfi
 
 # The unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan:

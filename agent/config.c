@@ -2,6 +2,7 @@
 #include "config.h"
 #include "bpf/state.h"
 #include "http/listen.h"
+#include "object/sourcepath.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -28,6 +29,8 @@ enum {
 	OPTION_REPLAY,
 	OPTION_LOG_LEVEL,
 	OPTION_LOG_FORMAT,
+	OPTION_PATH_MAP,
+	OPTION_DEBUGINFOD,
 	OPTION_VERSION,
 	OPTION_LATER,
 };
@@ -52,8 +55,8 @@ static const struct option options[] = {
 	{ "source", required_argument, NULL, OPTION_LATER },
 	{ "inject", no_argument, NULL, OPTION_LATER },
 	{ "go-memprofile", no_argument, NULL, OPTION_LATER },
-	{ "path-map", required_argument, NULL, OPTION_LATER },
-	{ "debuginfod", no_argument, NULL, OPTION_LATER },
+	{ "path-map", required_argument, NULL, OPTION_PATH_MAP },
+	{ "debuginfod", no_argument, NULL, OPTION_DEBUGINFOD },
 	{ "lock-labels", no_argument, NULL, OPTION_LATER },
 	{ NULL, 0, NULL, 0 },
 };
@@ -79,6 +82,8 @@ static const char help[] =
 	"      --cpu-hz N          CPU samples a second and core; default 99\n"
 	"      --enable LIST       collectors: cpu, alloc, heap, threads, pauses, block, mutex\n"
 	"      --disable LIST      likewise\n"
+	"      --path-map FROM=TO  rewrite the beginning of source paths (repeatable)\n"
+	"      --debuginfod        fetch missing debug files as DEBUGINFOD_URLS says\n"
 	"      --record FILE       write the event stream\n"
 	"      --replay FILE       serve profiles from a written one, without privileges\n"
 	"      --log-level LEVEL   debug, info, warn, error\n"
@@ -129,7 +134,7 @@ static uint32_t collector_bits(const char *name, size_t len, bool *known)
 		{ "cpu", EVENT_COLLECT_CPU },
 		{ "alloc", EVENT_COLLECT_ALLOC },
 		{ "heap", EVENT_COLLECT_ALLOC },
-		{ "threads", 0 },
+		{ "threads", EVENT_COLLECT_THREADS },
 		{ "pauses", 0 },
 		{ "block", 0 },
 		{ "mutex", 0 },
@@ -167,6 +172,15 @@ static enum config_result add_repeat(const char **items, size_t *count, const ch
 		return bad("an option is given more than %u times", CONFIG_MAX_REPEATS);
 	items[(*count)++] = value;
 	return CONFIG_RUN;
+}
+
+static enum config_result add_path_map(struct config *config, const char *text)
+{
+	struct sourcepath_rule rule;
+
+	if (sourcepath_parse(text, &rule))
+		return bad("'%s' is no path map: FROM=TO", text);
+	return add_repeat(config->path_maps, &config->path_map_count, text);
 }
 
 static enum config_result add_pid(struct config *config, const char *text)
@@ -235,6 +249,11 @@ static enum config_result take_option(struct config *config, int option, const c
 	case OPTION_CHILDREN:
 		config->children = true;
 		return CONFIG_RUN;
+	case OPTION_PATH_MAP:
+		return add_path_map(config, optarg);
+	case OPTION_DEBUGINFOD:
+		config->debuginfod = true;
+		return CONFIG_RUN;
 	case OPTION_ALLOC_INTERVAL:
 	case OPTION_CPU_HZ:
 		return set_rate(config, option, optarg);
@@ -298,7 +317,7 @@ enum config_result config_parse(int argc, char **argv, struct config *out)
 	*out = (struct config){
 		.alloc_interval = CONFIG_DEFAULT_INTERVAL,
 		.cpu_hz = CONFIG_DEFAULT_HZ,
-		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU,
+		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS,
 		.log_level = LOG_INFO,
 	};
 	opterr = 0;

@@ -18,8 +18,9 @@ struct config {
 	pid_t pids[CONFIG_MAX_REPEATS];
 	const char *names[CONFIG_MAX_REPEATS]; /* globs */
 	const char *listen[CONFIG_MAX_REPEATS];
-	size_t pid_count, name_count, listen_count;
-	bool all, children;
+	const char *path_maps[CONFIG_MAX_REPEATS]; /* FROM=TO */
+	size_t pid_count, name_count, listen_count, path_map_count;
+	bool all, children, debuginfod;
 	char **command; /* NULL-terminated; NULL: none */
 	uint64_t alloc_interval;
 	uint32_t cpu_hz;

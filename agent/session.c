@@ -8,6 +8,7 @@
 #include "probe/kernel.h"
 #include "probe/sideband.h"
 #include "probe/tables.h"
+#include "profile/symbolize.h"
 #include "sample/desk.h"
 #include "sample/recorder.h"
 #include "sample/replay.h"
@@ -31,6 +32,7 @@ struct session {
 	struct object_cache *cache;
 	struct store *store;
 	struct desk *desk;
+	struct symbolizer *symbolizer;
 	struct server *server;
 	struct recorder *recorder;
 	struct kernel *kernel;
@@ -105,14 +107,24 @@ static int start_store(struct session *session, const struct store_options *opti
 
 static int start_server(struct session *session)
 {
-	const struct server_options options = {
+	const struct symbolizer_options symbols = {
+		.path_maps = session->config->path_maps,
+		.path_map_count = session->config->path_map_count,
+		.use_debuginfod = session->config->debuginfod,
+	};
+	struct server_options options = {
 		.addresses = session->config->listen,
 		.address_count = session->config->listen_count,
 		.desk = session->desk,
 	};
 	char error[SESSION_ERROR_BYTES] = "";
-	int err = server_new(&options, &session->server, error, sizeof(error));
+	int err;
 
+	err = symbolizer_new(&symbols, &session->symbolizer);
+	if (err)
+		return err;
+	options.symbolizer = session->symbolizer;
+	err = server_new(&options, &session->server, error, sizeof(error));
 	if (err)
 		log_error("%s", error);
 	return err;
@@ -323,9 +335,32 @@ static uint64_t fetch_sideband(struct session *session, uint64_t now_ns)
 	return now_ns + SESSION_COALESCE_NS;
 }
 
+static void fetch_now(void *arg)
+{
+	fetch(arg);
+}
+
+static int on_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_set **out,
+		       char reason[DESK_REASON_BYTES])
+{
+	struct session *session = arg;
+	const struct desk_source source = store_source(session->store);
+
+	if (session->watcher && (session->config->collect & EVENT_COLLECT_THREADS) != 0)
+		watcher_prepare(session->watcher, kind, pid, fetch_now, session);
+	return source.snapshot(source.arg, kind, pid, out, reason);
+}
+
+static int on_status(void *arg, struct status **out)
+{
+	const struct desk_source source = store_source(((struct session *)arg)->store);
+
+	return source.status(source.arg, out);
+}
+
 static void loop(struct session *session)
 {
-	const struct desk_source source = store_source(session->store);
+	const struct desk_source source = { on_snapshot, on_status, session };
 	struct pollfd fds[] = {
 		{ .fd = session->signal_fd, .events = POLLIN },
 		{ .fd = desk_fd(session->desk), .events = POLLIN },
@@ -365,6 +400,7 @@ static void stop(struct session *session)
 	if (session->desk)
 		desk_close(session->desk);
 	server_free(session->server);
+	symbolizer_free(session->symbolizer);
 	if (session->watcher && fetch(session))
 		log_debug("records are left behind");
 	watcher_free(session->watcher);

@@ -18,7 +18,10 @@ enum event_kind {
 	EVENT_ALLOC = 1, /* struct event_sample */
 	EVENT_FREE, /* struct event_free */
 	EVENT_CPU, /* struct event_sample */
-	EVENT_FORK, /* struct event_process, as are the next two */
+	EVENT_CREATE, /* struct event_sample: a thread made another one */
+	EVENT_THREAD, /* struct event_sample: where a thread is that was asked for */
+	EVENT_SAMPLES_END, /* of the kinds that losses are counted for */
+	EVENT_FORK = EVENT_SAMPLES_END, /* struct event_process, as are the next two */
 	EVENT_EXEC,
 	EVENT_EXIT,
 	EVENT_AGENT_FIRST = 64, /* from here on: the agent's own */
@@ -63,7 +66,7 @@ _Static_assert(sizeof(struct event_head) == 24, "layout of the stream");
 
 struct event_sample {
 	struct event_head head;
-	__u64 id; /* alloc: the name that its event_free will use */
+	__u64 id; /* alloc: the name that its event_free will use; create: the new thread's tid */
 	__u64 size; /* alloc: the bytes that were asked for */
 	__u32 frame_count;
 	__u32 end; /* enum event_end */

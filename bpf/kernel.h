@@ -57,7 +57,16 @@ struct uprobe_task {
 	struct uprobe *active_uprobe;
 };
 
+struct sched_entity {
+	__u64 exec_start;
+};
+
 struct task_struct {
+	unsigned int __state;
+	int on_cpu;
+	int exit_state;
+	unsigned long nvcsw, nivcsw;
+	struct sched_entity se;
 	int pid;
 	int tgid;
 	unsigned int flags;

@@ -26,8 +26,8 @@ struct {
 	__uint(max_entries, 8 << 20); /* set anew by the agent */
 } events SEC(".maps") __attribute__((weak));
 
-/* By kind * EVENT_LOSS_COUNT + loss, for kinds up to EVENT_CPU. */
-#define LOSSES_COUNT ((EVENT_CPU + 1) * EVENT_LOSS_COUNT)
+/* By kind * EVENT_LOSS_COUNT + loss. */
+#define LOSSES_COUNT (EVENT_SAMPLES_END * EVENT_LOSS_COUNT)
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, LOSSES_COUNT);

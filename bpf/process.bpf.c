@@ -1,26 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Processes that begin, change their image and end; and those that are there already. */
-#include "bpf/maps.bpf.h"
+#include "bpf/pidns.bpf.h"
 
 const volatile bool watch_all SEC(".rodata") = false; /* also processes that are no targets */
-
-#define PID_LEVELS 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
-
-/* The process's pid where the agent lives; 0 where it cannot be seen from there. */
-static __always_inline int pid_for_agent(struct task_struct *task)
-{
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-	struct upid upid;
-
-	for (__u32 i = 0; i < PID_LEVELS && i <= level; i++) {
-		if (bpf_core_read(&upid, sizeof(upid), &pid->numbers[i]))
-			return 0;
-		if (BPF_CORE_READ(upid.ns, ns.inum) == agent_pid_namespace)
-			return upid.nr;
-	}
-	return 0;
-}
 
 static __always_inline void send_process(enum event_kind kind, struct task_struct *task,
 					 struct task_struct *parent, __u32 target)
@@ -37,8 +19,8 @@ static __always_inline void send_process(enum event_kind kind, struct task_struc
 	event->head.target = target;
 	event->head.tid = BPF_CORE_READ(task, pid);
 	event->head.time_ns = bpf_ktime_get_ns();
-	event->pid = pid_for_agent(task);
-	event->parent_pid = pid_for_agent(parent);
+	event->pid = process_for_agent(task);
+	event->parent_pid = process_for_agent(parent);
 	event->host_pid = BPF_CORE_READ(task, tgid);
 	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	BPF_CORE_READ_STR_INTO(&event->comm, task, comm);
@@ -100,7 +82,7 @@ int process_each(struct bpf_iter__task *ctx)
 
 	if (!task || task->pid != task->tgid)
 		return 0;
-	record.pid = pid_for_agent(task);
+	record.pid = process_for_agent(task);
 	record.host_pid = task->tgid;
 	record.start_ns = task->start_boottime;
 	record.is_kernel = (task->flags & PF_KTHREAD) != 0;

@@ -61,7 +61,7 @@ static __always_inline bool sample_send(const struct sample_request *request)
 		count_loss(request->kind, EVENT_LOSS_SCRATCH);
 		return false;
 	}
-	walk_user(&slot->walk, request->target, &request->start);
+	walk_user(&slot->walk, bpf_get_current_task_btf(), request->target, &request->start);
 	count = slot->walk.frame_count;
 	if (count > EVENT_MAX_FRAMES)
 		count = EVENT_MAX_FRAMES;

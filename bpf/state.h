@@ -18,6 +18,27 @@ struct event_task {
 };
 _Static_assert(sizeof(struct event_task) == 40, "layout of the iterator's output");
 
+/*
+ * What the thread iterator writes for each thread of the target that is asked for; an event_sample
+ * of EVENT_THREAD follows, with its stack.
+ */
+struct event_thread {
+	__u32 bytes; /* of both */
+	__s32 tid; /* in the agent's PID namespace */
+	__u32 host_tid;
+	__u32 state; /* task_struct's __state and exit_state */
+	__s32 syscall; /* the number of the system call that it is in; -1: none */
+	__u32 flags; /* EVENT_THREAD_* */
+	__u64 ran_ns; /* when it last ran, CLOCK_MONOTONIC; about */
+	__u64 switches; /* how often it left a CPU: the same number, the same stack */
+	__u64 ip, sp, bp; /* its user registers; of no meaning while it is on a CPU */
+	char comm[EVENT_COMM_BYTES];
+};
+_Static_assert(sizeof(struct event_thread) == 80, "layout of the iterator's output");
+
+#define EVENT_THREAD_ON_CPU 1 /* runs now: its registers are not in memory */
+#define EVENT_THREAD_TORN 2 /* ran while its stack was read */
+
 /* Value of the targets map, whose key is the host pid. */
 struct event_target {
 	__u32 target;
@@ -27,6 +48,7 @@ struct event_target {
 
 #define EVENT_COLLECT_ALLOC 1
 #define EVENT_COLLECT_CPU 2
+#define EVENT_COLLECT_THREADS 4
 
 /* Key and value of the live map. */
 struct event_block {

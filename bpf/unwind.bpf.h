@@ -34,9 +34,10 @@ struct unwind_walk {
 	__u32 first_map, map_count;
 	__u32 low, high; /* of the search under way */
 	__u32 is_return; /* ip is a return address: the call lies before it */
+	__u32 is_clone; /* the leaf is a system call that makes a thread, seen by the one that calls
+			 */
 	__u32 frame_count;
 	__u32 end; /* enum event_end, valid when unwind_step() returns false */
-	__u32 pad;
 	struct event_sample sample; /* what the frames are sent behind */
 	__u64 frames[EVENT_MAX_FRAMES]; /* addresses executed: of a return address the byte before
 					 */
@@ -136,8 +137,12 @@ static __always_inline bool unwind_go_on(struct unwind_walk *walk, __u64 ip, __u
 /* Code before which the kernel put a signal's frame: the interrupted registers stand in it. */
 static __always_inline bool unwind_signal(struct unwind_context *context, struct unwind_walk *walk)
 {
+	__u32 frame = walk->frame_count - 1;
 	__u64 ip, sp, bp;
 
+	/* The handler returns to this code's first byte: no call lies before it. */
+	if (frame < EVENT_MAX_FRAMES)
+		walk->frames[frame] = walk->ip;
 	if (!unwind_read(context, walk->sp + UNWIND_UCONTEXT_RIP, &ip) ||
 	    !unwind_read(context, walk->sp + UNWIND_UCONTEXT_RSP, &sp) ||
 	    !unwind_read(context, walk->sp + UNWIND_UCONTEXT_RBP, &bp))
@@ -179,6 +184,13 @@ static __always_inline bool unwind_without_row(struct unwind_context *context,
 
 	if (walk->is_return && unwind_read(context, walk->ip, &code) && code == UNWIND_SIGRETURN)
 		return unwind_signal(context, walk);
+	/*
+	 * C libraries end the information before the system call of clone, since it does not hold
+	 * for the new thread. For the one that calls, its stack is as at the function's entry.
+	 */
+	if (walk->is_clone && walk->frame_count == 1 && unwind_read(context, walk->sp, &code) &&
+	    unwind_find_map(context, walk, code - 1))
+		return unwind_go_on(walk, code, walk->sp + 8, walk->bp);
 	return unwind_fail(walk, walk->bp == 0 ? EVENT_END_COMPLETE : EVENT_END_NO_ROW);
 }
 

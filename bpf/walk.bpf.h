@@ -59,11 +59,19 @@ struct unwind_pending {
 
 struct unwind_context {
 	struct unwind_walk *walk;
+	struct task_struct *task; /* whose stack it is */
 };
 
+/* Another task's memory is read in programs that may sleep, which say so before they include this.
+ */
 static __always_inline bool unwind_read(struct unwind_context *context, __u64 address, __u64 *word)
 {
+#ifdef WALK_OTHER_TASKS
+	return bpf_copy_from_user_task(word, sizeof(*word), (const void *)address, context->task,
+				       0) == 0;
+#else
 	return bpf_probe_read_user(word, sizeof(*word), (const void *)address) == 0;
+#endif
 }
 
 static __always_inline const struct unwind_map *unwind_map_at(struct unwind_context *context,
@@ -108,7 +116,7 @@ static __always_inline const struct unwind_row *unwind_row_at(struct unwind_cont
 static __always_inline bool unwind_pending_return(struct unwind_context *context,
 						  struct unwind_pending *pending)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = context->task; /* what is read by CO-RE begins here */
 	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
 
 	for (int i = 0; i < PENDING_MAX && instance; i++) {
@@ -127,7 +135,7 @@ static __always_inline bool unwind_pending_return(struct unwind_context *context
 /* Where the thread stands while the kernel executes a copy of the instruction; 0 if it does not. */
 static __always_inline __u64 unwind_stepped_over(struct unwind_context *context)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct task_struct *task = context->task;
 	struct uprobe_task *utask = BPF_CORE_READ(task, utask);
 
 	if (!utask || !BPF_CORE_READ(utask, active_uprobe))
@@ -142,32 +150,43 @@ static long walk_frame(__u32 index, struct unwind_context *context)
 	return unwind_step(context, context->walk) ? 0 : 1;
 }
 
-/* Registers. is_return: ip stands behind a call. */
+/* Registers. */
 struct walk_start {
 	__u64 ip, sp, bp;
-	__u64 is_return;
+	__u32 is_return, is_clone; /* as in struct unwind_walk */
 };
+
+/* With what the current task last entered the kernel, by a system call or an interrupt. */
+static __always_inline void walk_start_at_user(struct walk_start *start)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	start->ip = regs->rip;
+	start->sp = regs->rsp;
+	start->bp = regs->rbp;
+}
 
 #define BREAKPOINT 0xcc /* int3 */
 
 /* What sp was before the instruction at ip, if that is a probe: it may be a push that is done. */
-static __always_inline __u64 pushed_sp(const struct walk_start *start)
+static __always_inline __u64 pushed_sp(struct unwind_context *context,
+				       const struct walk_start *start)
 {
-	__u8 code = 0;
+	__u64 code = 0;
 
-	bpf_probe_read_user(&code, sizeof(code), (const void *)start->ip);
-	return code == BREAKPOINT ? start->sp + sizeof(__u64) : 0;
+	unwind_read(context, start->ip, &code);
+	return (__u8)code == BREAKPOINT ? start->sp + sizeof(__u64) : 0;
 }
 
 /*
- * Walks from these registers. walk->frames and walk->frame_count hold the stack afterwards;
- * walk->end tells how the walk ended.
+ * Walks the task's stack from these registers. walk->frames and walk->frame_count hold the stack
+ * afterwards; walk->end tells how the walk ended.
  */
-static __always_inline void walk_user(struct unwind_walk *walk, __u32 target,
-				      const struct walk_start *start)
+static __always_inline void walk_user(struct unwind_walk *walk, struct task_struct *task,
+				      __u32 target, const struct walk_start *start)
 {
 	struct unwind_process *process = bpf_map_lookup_elem(&unwind_processes, &target);
-	struct unwind_context context = { walk };
+	struct unwind_context context = { walk, task };
 
 	walk->frame_count = 1;
 	walk->ip = start->ip;
@@ -175,9 +194,10 @@ static __always_inline void walk_user(struct unwind_walk *walk, __u32 target,
 	walk->sp = start->sp;
 	walk->bp = start->bp;
 	walk->slot = 0;
-	walk->is_return = (__u32)start->is_return;
+	walk->is_return = start->is_return;
+	walk->is_clone = start->is_clone;
 	walk->retry_ip = start->ip;
-	walk->retry_sp = start->is_return ? 0 : pushed_sp(start);
+	walk->retry_sp = start->is_return ? 0 : pushed_sp(&context, start);
 	walk->end = EVENT_END_NO_TABLE;
 	if (!process)
 		return;

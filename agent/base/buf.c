@@ -28,6 +28,16 @@ void buf_clear(struct buf *buf)
 		buf->data[0] = '\0';
 }
 
+void buf_trim(struct buf *buf)
+{
+	char *data = buf->data ? realloc(buf->data, buf->len + 1) : NULL;
+
+	if (!data)
+		return;
+	buf->data = data;
+	buf->cap = buf->len + 1;
+}
+
 static int reserve(struct buf *buf, size_t extra)
 {
 	size_t cap = buf->cap ? buf->cap : BUF_FIRST_BYTES;

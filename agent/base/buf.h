@@ -27,6 +27,9 @@ void buf_add(struct buf *buf, const void *bytes, size_t len);
 void buf_add_str(struct buf *buf, const char *str);
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *buf, const char *format, ...);
 
+/* Gives back the memory that is kept for more. */
+void buf_trim(struct buf *buf);
+
 /* Makes room for len more bytes and returns where to write them, or NULL after a failure. */
 void *buf_grow(struct buf *buf, size_t len);
 

@@ -82,6 +82,18 @@ static bool has_heap(const struct status_target *target)
 }
 
 /* The readers of a target's values: each returns whether there is one. */
+static bool read_threads_created(const struct status_target *target, uint64_t *value)
+{
+	*value = target->threads_created;
+	return target->counts_threads;
+}
+
+static bool read_threads_ended(const struct status_target *target, uint64_t *value)
+{
+	*value = target->threads_ended;
+	return target->counts_threads && target->threads > 0;
+}
+
 static bool read_threads(const struct status_target *target, uint64_t *value)
 {
 	*value = target->threads;
@@ -119,6 +131,10 @@ static void write_target_values(const struct status *status, struct buf *out)
 		bool (*read)(const struct status_target *target, uint64_t *value);
 	} families[] = {
 		{ "pprofd_target_threads", "gauge", "Threads of the process.", read_threads },
+		{ "pprofd_target_threads_created_total", "counter",
+		  "Threads that it made since it became a target.", read_threads_created },
+		{ "pprofd_target_threads_ended_total", "counter",
+		  "Threads of it that ended since then.", read_threads_ended },
 		{ "pprofd_target_heap_inuse_bytes", "gauge",
 		  "Live heap memory, estimated from samples.", read_inuse },
 		{ "pprofd_target_alloc_bytes_total", "counter",

@@ -110,6 +110,8 @@ static void parse_profile_parameters(struct route *route)
 	find_parameter(route->query, "debug", value);
 	(void)parse_int(value, &number);
 	route->is_text = number != 0 && !is_cpu;
+	route->shows_each =
+		number >= 2 && (route->kind == KIND_GOROUTINE || route->kind == KIND_THREADS);
 
 	find_parameter(route->query, "seconds", value);
 	if (value[0] == '\0' && !is_cpu)

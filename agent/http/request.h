@@ -36,6 +36,8 @@ struct route {
 	enum kind kind;
 	unsigned int seconds; /* 0: a snapshot; else what happens in so many seconds */
 	bool is_text; /* debug was asked for */
+	bool shows_each; /* debug=2 or more: every thread with its stack, where the kind has threads
+			  */
 	bool wants_gc;
 	const char *error; /* why the parameters are refused, without a newline; or NULL */
 };

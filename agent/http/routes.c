@@ -7,6 +7,7 @@
 #include "profile/build.h"
 #include "profile/encode.h"
 #include "profile/text.h"
+#include "profile/threadtext.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,13 +39,15 @@ static void fail_for(struct answer *answer, int err, const char *reason)
 	}
 }
 
-static int write_profile(const struct route *route, const struct capture *capture,
-			 struct answer *answer)
+static int write_profile(struct symbolizer *symbolizer, const struct route *route,
+			 const struct capture *capture, struct answer *answer)
 {
 	const struct build_options options = {
 		.now = capture->now,
 		.before = capture->before,
+		.symbolizer = symbolizer,
 		.label_targets = route->pid == 0 && capture->now->count > 1,
+		.lists_threads = route->shows_each,
 		.comment = route->kind == KIND_HEAP && route->wants_gc
 				   ? "gc=1 ignored: an agent outside the process cannot force a "
 				     "collection"
@@ -56,7 +59,9 @@ static int write_profile(const struct route *route, const struct capture *captur
 
 	if (err)
 		return err;
-	if (route->is_text) {
+	if (route->shows_each) {
+		err = threadtext_write(profile, &answer->body);
+	} else if (route->is_text) {
 		err = text_profile(profile, &answer->body);
 	} else {
 		answer->content_type = "application/octet-stream";
@@ -94,7 +99,7 @@ static int answer_profile(struct routes *routes, const struct routes_request *re
 	if (err == -ECANCELED)
 		return err;
 	if (!err) {
-		err = write_profile(route, &capture, answer);
+		err = write_profile(routes->symbolizer, route, &capture, answer);
 		capture_fini(&capture);
 	}
 	if (err)

@@ -9,12 +9,15 @@
 #include "http/capture.h"
 #include "http/request.h"
 
+struct symbolizer;
+
 enum routes_method { ROUTES_GET, ROUTES_HEAD, ROUTES_POST, ROUTES_OTHER_METHOD };
 
 /* What all requests share. */
 struct routes {
 	struct desk *desk;
 	struct capture_gate gate;
+	struct symbolizer *symbolizer; /* borrowed; NULL: profiles have one of their own each */
 	int stop_fd; /* readable when waiting captures shall end */
 };
 

@@ -11,11 +11,13 @@
 
 struct desk;
 struct server;
+struct symbolizer;
 
 struct server_options {
 	const char *const *addresses; /* host:port, [v6]:port or unix:/path */
 	size_t address_count;
 	struct desk *desk; /* borrowed until server_free() */
+	struct symbolizer *symbolizer; /* likewise; NULL: nothing is kept between profiles */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include "object/object.h"
 
 #include "base/log.h"
+#include "object/debuginfo.h"
 #include "object/elffile.h"
 #include "object/elfsym.h"
 #include "object/symtab.h"
@@ -18,6 +19,7 @@
 #define OBJECT_MAX_DYNAMIC_BYTES (64U << 10)
 #define OBJECT_MAX_SYMTAB_BYTES (64U << 20)
 #define OBJECT_MAX_BUILD_ID 64U
+#define PAGE_BYTES 4096ULL
 
 struct object {
 	struct elffile file;
@@ -32,6 +34,7 @@ struct object {
 	bool is_symtab_loaded;
 	int symtab_err;
 	struct symtab *symtab;
+	struct debuginfo *debuginfo; /* NULL: not yet */
 };
 
 static int add_segment(struct object *object, const Elf64_Phdr *header)
@@ -219,6 +222,7 @@ void object_free(struct object *object)
 {
 	if (!object || atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	debuginfo_free(object->debuginfo);
 	symtab_free(object->symtab);
 	pthread_mutex_destroy(&object->lock);
 	free(object->path);
@@ -262,6 +266,15 @@ size_t object_segments(const struct object *object, const struct object_segment 
 	return object->segment_count;
 }
 
+/*
+ * From where on the file lies in the mapping of a segment. Linkers may let segments share a page of
+ * the file; then code is mapped with the end of what comes before it.
+ */
+static uint64_t mapped_offset(const struct object_segment *segment)
+{
+	return segment->flags & PF_X ? segment->offset & ~(PAGE_BYTES - 1) : segment->offset;
+}
+
 int object_offset_to_vaddr(const struct object *object, uint64_t offset, uint64_t *vaddr)
 {
 	const struct object_segment *best = NULL;
@@ -270,7 +283,8 @@ int object_offset_to_vaddr(const struct object *object, uint64_t offset, uint64_
 	for (size_t i = 0; i < object->segment_count; i++) {
 		const struct object_segment *segment = &object->segments[i];
 
-		if (offset < segment->offset || offset - segment->offset >= segment->file_bytes)
+		if (offset < mapped_offset(segment) ||
+		    offset >= segment->offset + segment->file_bytes)
 			continue;
 		if (!best || (segment->flags & PF_X & ~best->flags) != 0)
 			best = segment;
@@ -300,6 +314,20 @@ int object_vaddr_to_offset(const struct object *object, uint64_t vaddr, uint64_t
 		return -ENOENT;
 	*offset = vaddr - segment->vaddr + segment->offset;
 	return 0;
+}
+
+bool object_is_code(const struct object *object, uint64_t vaddr)
+{
+	for (size_t i = 0; i < object->segment_count; i++) {
+		const struct object_segment *segment = &object->segments[i];
+		uint64_t skipped = segment->offset == 0 ? sizeof(Elf64_Ehdr) : 0;
+
+		if (segment->flags & PF_X && vaddr >= segment->vaddr &&
+		    vaddr - segment->vaddr >= skipped &&
+		    vaddr - segment->vaddr < segment->memory_bytes)
+			return true;
+	}
+	return false;
 }
 
 size_t object_read(const struct object *object, uint64_t vaddr, void *bytes, size_t len)
@@ -362,6 +390,19 @@ int object_symtab(struct object *object, const struct symtab **out)
 	err = object->symtab_err;
 	if (!err)
 		*out = object->symtab;
+	pthread_mutex_unlock(&object->lock);
+	return err;
+}
+
+int object_debuginfo(struct object *object, struct debuginfo **out)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&object->lock);
+	if (!object->debuginfo)
+		err = debuginfo_new(object, &object->debuginfo);
+	if (!err)
+		*out = object->debuginfo;
 	pthread_mutex_unlock(&object->lock);
 	return err;
 }

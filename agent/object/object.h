@@ -4,8 +4,8 @@
  * are.
  *
  * The file is untrusted: it may be malformed, and change or shrink while it is read. It is read
- * with pread only. An object is immutable but for its symbol table, which is loaded on first use
- * under a lock; any thread may call any of these functions.
+ * with pread only. An object is immutable but for its symbol table and debug information, which are
+ * loaded on first use under a lock; any thread may call any of these functions.
  */
 #ifndef PPROFD_OBJECT_OBJECT_H
 #define PPROFD_OBJECT_OBJECT_H
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct debuginfo;
 struct object;
 struct symtab;
 
@@ -67,6 +68,12 @@ size_t object_segments(const struct object *object, const struct object_segment 
 int object_offset_to_vaddr(const struct object *object, uint64_t offset, uint64_t *vaddr);
 int object_vaddr_to_offset(const struct object *object, uint64_t vaddr, uint64_t *offset);
 
+/*
+ * Whether there can be an instruction at vaddr: in an executable segment, past the ELF header. What
+ * a linker throws away it leaves in debug information as if it were at 0 or nearly there.
+ */
+bool object_is_code(const struct object *object, uint64_t vaddr);
+
 /* Reads up to len bytes of file content at vaddr; returns how many, 0 where nothing is mapped. */
 size_t object_read(const struct object *object, uint64_t vaddr, void *bytes, size_t len);
 
@@ -84,5 +91,12 @@ int object_each_function(const struct object *object,
  */
 __attribute__((warn_unused_result)) int object_symtab(struct object *object,
 						      const struct symtab **out);
+
+/*
+ * The names and lines of the object's addresses, made on the first call. Borrowed while the caller
+ * holds the object. Returns 0 or -ENOMEM.
+ */
+__attribute__((warn_unused_result)) int object_debuginfo(struct object *object,
+							 struct debuginfo **out);
 
 #endif

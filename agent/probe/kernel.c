@@ -17,6 +17,7 @@ struct kernel {
 	struct pprofd_bpf *skel;
 	struct ring_buffer *ring;
 	enum kernel_uprobes mode;
+	bool can_walk; /* other tasks' memory can be read by a program, since 5.18 */
 	int cpus;
 	uint64_t *cpu_counts; /* room for a per-CPU value, cpus long */
 	/* Of the kernel_fetch() under way. */
@@ -35,6 +36,7 @@ struct kernel {
 #define KERNEL_LIVE_BLOCKS (1U << 20)
 #define KERNEL_LIVE_BLOCKS_PREALLOCATED (1U << 17)
 #define KERNEL_LIVE_BATCH 4096U
+#define KERNEL_DUMP_BYTES 65536U /* more than a thread's record */
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -119,6 +121,7 @@ static int set_up(struct kernel *kernel, const struct kernel_options *options)
 {
 	struct pprofd_bpf *skel = kernel->skel;
 	struct btf *btf = btf__load_vmlinux_btf();
+	const char *threads = getenv("PPROFD_THREADS");
 	struct stat ns;
 	int err;
 
@@ -132,7 +135,10 @@ static int set_up(struct kernel *kernel, const struct kernel_options *options)
 	skel->rodata->watch_all = options->watch_all;
 	skel->rodata->alloc_interval = options->alloc_interval;
 	kernel->mode = choose_mode(btf);
+	kernel->can_walk = has_enumerator(btf, "bpf_func_id", "BPF_FUNC_copy_from_user_task") &&
+			   (!threads || strcmp(threads, "memory") != 0);
 	err = choose_programs(kernel);
+	err = err ?: bpf_program__set_autoload(skel->progs.dump_thread, kernel->can_walk);
 	err = err ?: size_maps(skel, btf, options->ring_bytes);
 out:
 	btf__free(btf);
@@ -145,13 +151,18 @@ static int attach_one(struct bpf_program *program, struct bpf_link **link)
 	return *link ? 0 : -errno;
 }
 
-static int attach_all(struct pprofd_bpf *skel)
+static int attach_all(const struct kernel *kernel)
 {
+	struct pprofd_bpf *skel = kernel->skel;
 	int err = 0;
 
 	err = err ?: attach_one(skel->progs.process_fork, &skel->links.process_fork);
 	err = err ?: attach_one(skel->progs.process_exec, &skel->links.process_exec);
 	err = err ?: attach_one(skel->progs.process_exit, &skel->links.process_exit);
+	err = err ?: attach_one(skel->progs.thread_create, &skel->links.thread_create);
+	err = err ?: attach_one(skel->progs.thread_registers, &skel->links.thread_registers);
+	if (kernel->can_walk)
+		err = err ?: attach_one(skel->progs.dump_thread, &skel->links.dump_thread);
 	return err ?: attach_one(skel->progs.process_each, &skel->links.process_each);
 }
 
@@ -201,7 +212,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **out, char *
 	}
 	err = set_up(kernel, options);
 	err = err ?: pprofd_bpf__load(kernel->skel);
-	err = err ?: attach_all(kernel->skel);
+	err = err ?: attach_all(kernel);
 	if (err)
 		goto out;
 	kernel->cpus = libbpf_num_possible_cpus();
@@ -241,6 +252,7 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 						       : skel->progs.alloc_enter),
 		.leave_fd = is_session ? -1 : bpf_program__fd(skel->progs.alloc_leave),
 		.cpu_fd = bpf_program__fd(skel->progs.cpu_tick),
+		.thread_fd = bpf_program__fd(skel->progs.thread_tick),
 	};
 }
 
@@ -375,6 +387,71 @@ int kernel_each_task(const struct kernel *kernel,
 	}
 	close(fd);
 	return 0;
+}
+
+/* What the iterator wrote so far and was not visited yet. */
+struct dump {
+	size_t held;
+	char bytes[KERNEL_DUMP_BYTES];
+};
+
+static void visit_threads(struct dump *dump,
+			  void (*visit)(void *arg, const struct event_thread *thread,
+					const struct event_sample *sample),
+			  void *arg)
+{
+	size_t at = 0;
+
+	while (dump->held - at >= sizeof(struct event_thread) + sizeof(struct event_sample)) {
+		const struct event_thread *thread = (const void *)(dump->bytes + at);
+
+		if (thread->bytes > dump->held - at)
+			break;
+		visit(arg, thread, (const struct event_sample *)(thread + 1));
+		at += thread->bytes;
+	}
+	dump->held -= at;
+	memmove(dump->bytes, dump->bytes + at, dump->held);
+}
+
+bool kernel_can_walk(const struct kernel *kernel)
+{
+	return kernel->can_walk;
+}
+
+int kernel_each_thread(struct kernel *kernel, uint32_t host_pid, uint32_t target,
+		       void (*visit)(void *arg, const struct event_thread *thread,
+				     const struct event_sample *sample),
+		       void *arg)
+{
+	const struct bpf_link *link = kernel->can_walk ? kernel->skel->links.dump_thread
+						       : kernel->skel->links.thread_registers;
+	struct dump *dump;
+	ssize_t got = 0;
+	int fd, err = 0;
+
+	kernel->skel->bss->dump_host_pid = host_pid;
+	kernel->skel->bss->dump_target = target;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		return -errno;
+	dump = malloc(sizeof(*dump));
+	if (!dump)
+		err = -ENOMEM;
+	else
+		dump->held = 0;
+	while (!err) {
+		got = read(fd, dump->bytes + dump->held, sizeof(dump->bytes) - dump->held);
+		if (got < 0 && errno != EAGAIN)
+			err = -errno;
+		if (got == 0)
+			break;
+		dump->held += got > 0 ? (size_t)got : 0;
+		visit_threads(dump, visit, arg);
+	}
+	free(dump);
+	close(fd);
+	return err;
 }
 
 uint64_t kernel_losses(const struct kernel *kernel, enum event_kind kind, enum event_loss loss)

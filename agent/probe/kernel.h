@@ -32,6 +32,7 @@ struct kernel_programs {
 	int enter_fd; /* in a session, the program for both ends */
 	int leave_fd; /* -1 in a session */
 	int cpu_fd;
+	int thread_fd; /* for a clock event of one thread */
 };
 
 /* The maps that hold unwind tables; see bpf/table.h. */
@@ -73,6 +74,22 @@ void kernel_remove_target(struct kernel *kernel, uint32_t host_pid, uint32_t tar
 /* Calls visit for every process that the agent's PID namespace shows. Returns 0 or -errno. */
 int kernel_each_task(const struct kernel *kernel,
 		     void (*visit)(void *arg, const struct event_task *task), void *arg);
+
+/*
+ * Whether programs read the memory of other tasks, since 5.18. PPROFD_THREADS=memory in the
+ * environment denies it.
+ */
+bool kernel_can_walk(const struct kernel *kernel);
+
+/*
+ * Calls visit for every thread of the process host_pid, with its state and stack, both borrowed for
+ * the call. The process goes on meanwhile. Where kernel_can_walk() is false the stacks are empty,
+ * to be walked from the registers. Returns 0 or -errno.
+ */
+int kernel_each_thread(struct kernel *kernel, uint32_t host_pid, uint32_t target,
+		       void (*visit)(void *arg, const struct event_thread *thread,
+				     const struct event_sample *sample),
+		       void *arg);
 
 /* How many records of this kind were lost for this reason since the start. */
 uint64_t kernel_losses(const struct kernel *kernel, enum event_kind kind, enum event_loss loss);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profile/build.h"
+#include "profile/builder.h"
 
 #include "object/object.h"
 #include "profile/scale.h"
@@ -11,18 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define NOT_YET UINT32_MAX
-
-/* The work on one target. */
-struct builder {
-	struct profile *profile;
-	const struct build_options *options;
-	const struct snapshot *now;
-	const struct snapshot *before; /* of the same target; NULL: count from the beginning */
-	uint32_t *mappings, *locations; /* the snapshot's indexes to the profile's, or NOT_YET */
-	uint32_t *frames; /* room for the longest stack */
-};
 
 static int add_path(struct profile *profile, const char *path, uint32_t *index)
 {
@@ -51,7 +40,7 @@ static int add_mapping(struct builder *build, uint32_t index, uint32_t *out)
 	int err;
 
 	assert(index < build->now->mapping_count);
-	if (build->mappings[index] != NOT_YET) {
+	if (build->mappings[index] != BUILDER_NOT_YET) {
 		*out = build->mappings[index];
 		return 0;
 	}
@@ -93,7 +82,7 @@ static int add_location(struct builder *build, uint32_t index, uint32_t *out)
 	int err;
 
 	assert(index < build->now->location_count);
-	if (build->locations[index] != NOT_YET) {
+	if (build->locations[index] != BUILDER_NOT_YET) {
 		*out = build->locations[index];
 		return 0;
 	}
@@ -107,21 +96,24 @@ static int add_location(struct builder *build, uint32_t index, uint32_t *out)
 	if (err)
 		return err;
 	build->locations[index] = *out;
-	return from && is_new ? symbolize_location(build->profile, *out, from) : 0;
+	if (from && is_new)
+		build->requests[build->request_count++] =
+			(struct symbolize_request){ .location = *out,
+						    .mapping = location->mapping };
+	return 0;
 }
 
-/* The frame of what found no room: a name without a place. */
-static int add_overflow_location(struct profile *profile, uint32_t *out)
+int builder_add_named(struct profile *profile, uint64_t address, const char *name, uint32_t *out)
 {
 	struct profile_function function = { .file = 0 };
 	uint32_t index;
 	bool is_new;
 	int err;
 
-	err = profile_add_location(profile, PROFILE_NO_MAPPING, 0, out, &is_new);
+	err = profile_add_location(profile, PROFILE_NO_MAPPING, address, out, &is_new);
 	if (err || !is_new)
 		return err;
-	err = profile_add_string(profile, "[overflow]", &function.name);
+	err = profile_add_string(profile, name, &function.name);
 	if (err)
 		return err;
 	function.system_name = function.name;
@@ -131,7 +123,7 @@ static int add_overflow_location(struct profile *profile, uint32_t *out)
 	return profile_add_line(profile, *out, index, 0);
 }
 
-static int add_frames(struct builder *build, uint32_t index, uint32_t *count)
+int builder_add_frames(struct builder *build, uint32_t index, uint32_t *count)
 {
 	const struct snapshot_stack *stack = &build->now->stacks[index];
 	int err = 0;
@@ -140,15 +132,16 @@ static int add_frames(struct builder *build, uint32_t index, uint32_t *count)
 	*count = stack->count;
 	if (stack->count == 0) {
 		*count = 1;
-		return add_overflow_location(build->profile, &build->frames[0]);
+		return builder_add_named(build->profile, BUILDER_OVERFLOW_ADDRESS, "[overflow]",
+					 &build->frames[0]);
 	}
 	for (uint32_t i = 0; i < stack->count && !err; i++)
 		err = add_location(build, build->now->frames[stack->first + i], &build->frames[i]);
 	return err;
 }
 
-static int add_text_label(struct profile *profile, struct profile_sample *sample, const char *key,
-			  const char *text)
+int builder_add_label(struct profile *profile, struct profile_sample *sample, const char *key,
+		      const char *text)
 {
 	struct profile_label *label = &sample->labels[sample->label_count];
 	int err;
@@ -175,26 +168,33 @@ static int add_size_label(struct profile *profile, struct profile_sample *sample
 	return err;
 }
 
+int builder_add_target_labels(struct builder *build, struct profile_sample *sample)
+{
+	char pid[16];
+	int err;
+
+	if (!build->options->label_targets)
+		return 0;
+	snprintf(pid, sizeof(pid), "%d", (int)build->now->pid);
+	err = builder_add_label(build->profile, sample, "pid", pid);
+	return err ? err : builder_add_label(build->profile, sample, "comm", build->now->comm);
+}
+
 static int add_labels(struct builder *build, const struct snapshot_row *row,
 		      struct profile_sample *sample)
 {
 	struct profile *profile = build->profile;
 	const struct snapshot *snap = build->now;
-	char pid[16];
 	int err = 0;
 
 	if (profile->kind == KIND_HEAP || profile->kind == KIND_ALLOCS)
 		err = add_size_label(profile, sample, row->block_bytes);
 	if (!err && row->label != 0) {
 		assert(row->label < snap->label_count);
-		err = add_text_label(profile, sample, snap->labels[row->label].key,
-				     snap->labels[row->label].value);
+		err = builder_add_label(profile, sample, snap->labels[row->label].key,
+					snap->labels[row->label].value);
 	}
-	if (err || !build->options->label_targets)
-		return err;
-	snprintf(pid, sizeof(pid), "%d", (int)snap->pid);
-	err = add_text_label(profile, sample, "pid", pid);
-	return err ? err : add_text_label(profile, sample, "comm", snap->comm);
+	return err ? err : builder_add_target_labels(build, sample);
 }
 
 static bool is_all_zero(const struct profile_sample *sample)
@@ -218,7 +218,7 @@ static int add_row(struct builder *build, uint32_t index)
 	scale_row(build->profile->kind, build->now->period, row, before, &sample);
 	if (is_all_zero(&sample))
 		return 0;
-	err = add_frames(build, row->stack, &frame_count);
+	err = builder_add_frames(build, row->stack, &frame_count);
 	if (!err)
 		err = add_labels(build, row, &sample);
 	if (!err)
@@ -235,7 +235,7 @@ static const struct snapshot *find_target(const struct snapshot_set *set, uint32
 	return NULL;
 }
 
-/* count + 1 of them, all NOT_YET. */
+/* count + 1 of them, all BUILDER_NOT_YET. */
 static uint32_t *new_indexes(uint32_t count)
 {
 	size_t bytes = ((size_t)count + 1) * sizeof(uint32_t);
@@ -246,38 +246,67 @@ static uint32_t *new_indexes(uint32_t count)
 	return indexes;
 }
 
-static int add_target(struct profile *profile, const struct build_options *options,
-		      const struct snapshot *snap)
+static int init_builder(struct builder *build)
 {
-	struct builder build = { .profile = profile, .options = options, .now = snap };
-	uint32_t longest = 1, main_mapping;
-	int err = -ENOMEM;
+	const struct snapshot *snap = build->now;
+	uint32_t longest = 1;
 
 	for (uint32_t i = 0; i < snap->stack_count; i++) {
 		if (snap->stacks[i].count > longest)
 			longest = snap->stacks[i].count;
 	}
-	build.before = find_target(options->before, snap->target);
-	build.mappings = new_indexes(snap->mapping_count);
-	build.locations = new_indexes(snap->location_count);
-	build.frames = new_indexes(longest);
-	if (!build.mappings || !build.locations || !build.frames)
-		goto out;
+	build->mappings = new_indexes(snap->mapping_count);
+	build->locations = new_indexes(snap->location_count);
+	build->frames = new_indexes(longest);
+	build->requests = calloc((size_t)snap->location_count + 1, sizeof(*build->requests));
+	if (!build->mappings || !build->locations || !build->frames || !build->requests)
+		return -ENOMEM;
+	return 0;
+}
 
-	err = 0;
-	if (profile->mapping_count == 0 && snap->mapping_count > 0)
-		err = add_mapping(&build, 0, &main_mapping);
+static void fini_builder(struct builder *build)
+{
+	free(build->mappings);
+	free(build->locations);
+	free(build->frames);
+	free(build->requests);
+}
+
+/* Rows or threads, named. */
+static int add_content(struct builder *build, struct symbolizer *symbolizer)
+{
+	const struct snapshot *snap = build->now;
+	uint32_t main_mapping;
+	int err = 0;
+
+	if (build->profile->mapping_count == 0 && snap->mapping_count > 0)
+		err = add_mapping(build, 0, &main_mapping);
 	for (uint32_t i = 0; i < snap->row_count && !err; i++)
-		err = add_row(&build, i);
+		err = add_row(build, i);
+	if (!err)
+		err = buildthread_add_all(build);
+	if (!err)
+		err = symbolize_locations(symbolizer, build->profile, snap, build->requests,
+					  build->request_count);
+	return err;
+}
+
+static int add_target(struct profile *profile, const struct build_options *options,
+		      struct symbolizer *symbolizer, const struct snapshot *snap)
+{
+	struct builder build = { .profile = profile, .options = options, .now = snap };
+	int err;
+
+	build.before = find_target(options->before, snap->target);
+	err = init_builder(&build);
+	if (!err)
+		err = add_content(&build, symbolizer);
+	fini_builder(&build);
 	for (uint32_t i = 0; i < snap->comment_count && !err; i++)
 		err = profile_add_comment(profile, snap->comments[i]);
 	profile->rss_bytes += snap->rss_bytes;
 	if (profile->period == 0)
 		profile->period = snap->period;
-out:
-	free(build.mappings);
-	free(build.locations);
-	free(build.frames);
 	return err;
 }
 
@@ -322,6 +351,7 @@ static void set_times(struct profile *profile, const struct build_options *optio
 
 int build_profile(enum kind kind, const struct build_options *options, struct profile **out)
 {
+	struct symbolizer *symbolizer = options->symbolizer, *own = NULL;
 	struct profile *profile;
 	int err;
 
@@ -329,8 +359,14 @@ int build_profile(enum kind kind, const struct build_options *options, struct pr
 	if (err)
 		return err;
 	set_times(profile, options);
+	if (!symbolizer) {
+		err = symbolizer_new(&(struct symbolizer_options){ .cache_bytes = 0 }, &own);
+		if (err)
+			goto out;
+		symbolizer = own;
+	}
 	for (size_t i = 0; i < options->now->count; i++) {
-		err = add_target(profile, options, options->now->items[i]);
+		err = add_target(profile, options, symbolizer, options->now->items[i]);
 		if (err)
 			goto out;
 	}
@@ -345,6 +381,7 @@ int build_profile(enum kind kind, const struct build_options *options, struct pr
 	*out = profile;
 	profile = NULL;
 out:
+	symbolizer_free(own);
 	profile_free(profile);
 	return err;
 }

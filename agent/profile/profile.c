@@ -17,6 +17,7 @@
 #define PROFILE_MAX_LOCATIONS (1U << 21)
 #define PROFILE_MAX_FRAMES (1U << 23)
 #define PROFILE_MAX_SAMPLES (1U << 21)
+#define PROFILE_MAX_THREADS (1U << 21)
 #define PROFILE_MAX_COMMENTS (1U << 12)
 
 /*
@@ -41,7 +42,7 @@ struct sample_key {
  */
 struct profile_index {
 	struct table *mappings, *functions, *locations, *comments, *nodes, *samples;
-	uint32_t line_cap, frame_cap, sample_cap;
+	uint32_t line_cap, frame_cap, sample_cap, thread_cap;
 };
 
 #define MAPPING_KEY_BYTES offsetof(struct profile_mapping, has_functions)
@@ -269,6 +270,30 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 	return 0;
 }
 
+int profile_add_frames(struct profile *profile, const uint32_t *frames, uint32_t count,
+		       uint32_t *first)
+{
+	struct node *stack;
+	uint32_t node;
+	int err;
+
+	assert(count > 0);
+	err = add_stack(profile, frames, count, &stack, &node);
+	if (!err)
+		*first = stack->first_frame;
+	return err;
+}
+
+int profile_add_thread(struct profile *profile, const struct profile_thread *thread)
+{
+	int err = reserve(&profile->threads, sizeof(*thread), profile->thread_count, 1,
+			  PROFILE_MAX_THREADS, &profile->index->thread_cap);
+
+	if (!err)
+		profile->threads[profile->thread_count++] = *thread;
+	return err;
+}
+
 int profile_add_comment(struct profile *profile, const char *text)
 {
 	struct table *tab = profile->index->comments;
@@ -381,5 +406,6 @@ void profile_free(struct profile *profile)
 	free(profile->lines);
 	free(profile->frames);
 	free(profile->samples);
+	free(profile->threads);
 	free(profile);
 }

@@ -15,6 +15,9 @@ static int64_t multiply(int64_t count, uint64_t factor)
 /* Towards zero, as Go does it. */
 static int64_t truncate_value(double value)
 {
+	/* None of what a recording's period makes infinitely rare. */
+	if (isnan(value))
+		return 0;
 	if (value >= 0x1p63)
 		return INT64_MAX;
 	if (value <= -0x1p63)

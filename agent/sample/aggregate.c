@@ -23,8 +23,6 @@
  */
 #define OVERFLOW_ROWS 64U
 
-enum row_set { ROWS_ALLOC, ROWS_CPU, ROW_SETS };
-
 struct location_entry {
 	struct {
 		uint64_t address;
@@ -61,8 +59,8 @@ struct aggregate {
 	size_t current_count;
 	struct table *locations;
 	struct stacktab *stacks;
-	struct table *rows[ROW_SETS];
-	struct overflow_row overflow[ROW_SETS][OVERFLOW_ROWS];
+	struct table *rows[AGGREGATE_ROW_SETS];
+	struct overflow_row overflow[AGGREGATE_ROW_SETS][OVERFLOW_ROWS];
 	struct table *live;
 	struct aggregate_totals totals;
 };
@@ -82,7 +80,7 @@ int aggregate_new(const struct aggregate_rates *rates, struct aggregate_budget *
 				   sizeof(struct location_entry), AGGREGATE_MAX_LOCATIONS,
 				   &agg->locations);
 	err = err ?: stacktab_new(AGGREGATE_MAX_STACKS, AGGREGATE_MAX_FRAMES, &agg->stacks);
-	for (int i = 0; i < ROW_SETS; i++)
+	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		err = err
 			      ?: table_new(sizeof(((struct row_entry *)0)->key),
 					   sizeof(struct row_entry), AGGREGATE_MAX_ROWS,
@@ -111,7 +109,7 @@ void aggregate_free(struct aggregate *agg)
 	free(agg->current);
 	table_free(agg->locations);
 	stacktab_free(agg->stacks);
-	for (int i = 0; i < ROW_SETS; i++)
+	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		table_free(agg->rows[i]);
 	table_free(agg->live);
 	free(agg);
@@ -267,8 +265,6 @@ static int add_stack(struct aggregate *agg, const struct event_sample *sample, u
 	uint32_t count = sample->frame_count;
 	int err = 0;
 
-	if (agg->budget->used_bytes >= agg->budget->max_bytes)
-		return -ENOSPC;
 	for (uint32_t i = 0; i < count && !err; i++)
 		err = add_location(agg, sample->frames[i], &frames[i]);
 	if (count == 0) {
@@ -278,7 +274,7 @@ static int add_stack(struct aggregate *agg, const struct event_sample *sample, u
 	return err ?: intern_stack(agg, frames, count, stack);
 }
 
-static uint32_t count_overflow(struct aggregate *agg, enum row_set set, uint64_t block_bytes)
+static uint32_t count_overflow(struct aggregate *agg, enum aggregate_rows set, uint64_t block_bytes)
 {
 	uint32_t class = block_bytes ? 63U - (uint32_t)__builtin_clzll(block_bytes) : 0;
 	struct overflow_row *row = &agg->overflow[set][class];
@@ -290,7 +286,7 @@ static uint32_t count_overflow(struct aggregate *agg, enum row_set set, uint64_t
 }
 
 /* Counts the sample in its row, whose index as in a snapshot is returned. */
-static uint32_t count_sample(struct aggregate *agg, enum row_set set,
+static uint32_t count_sample(struct aggregate *agg, enum aggregate_rows set,
 			     const struct event_sample *sample, uint64_t block_bytes)
 {
 	struct row_entry row = { .key.block_bytes = block_bytes };
@@ -309,10 +305,11 @@ static uint32_t count_sample(struct aggregate *agg, enum row_set set,
 static void count_free(struct aggregate *agg, uint32_t row)
 {
 	if (row < OVERFLOW_ROWS) {
-		agg->overflow[ROWS_ALLOC][row].values[1]++;
+		agg->overflow[AGGREGATE_ALLOC][row].values[1]++;
 		return;
 	}
-	((struct row_entry *)table_entry(agg->rows[ROWS_ALLOC], row - OVERFLOW_ROWS))->values[1]++;
+	((struct row_entry *)table_entry(agg->rows[AGGREGATE_ALLOC], row - OVERFLOW_ROWS))
+		->values[1]++;
 }
 
 /* What a sampled block stands for. */
@@ -327,7 +324,7 @@ static double estimated_bytes(const struct aggregate *agg, uint64_t size)
 
 static void add_alloc(struct aggregate *agg, const struct event_sample *sample)
 {
-	uint32_t row = count_sample(agg, ROWS_ALLOC, sample, sample->size);
+	uint32_t row = count_sample(agg, AGGREGATE_ALLOC, sample, sample->size);
 	struct live_entry *block;
 	uint32_t index;
 
@@ -349,7 +346,15 @@ void aggregate_add_sample(struct aggregate *agg, const struct event_sample *samp
 	if (sample->head.kind == EVENT_ALLOC)
 		add_alloc(agg, sample);
 	else
-		count_sample(agg, ROWS_CPU, sample, 0);
+		count_sample(agg, sample->head.kind == EVENT_CPU ? AGGREGATE_CPU : AGGREGATE_CREATE,
+			     sample, 0);
+}
+
+uint32_t aggregate_find_stack(struct aggregate *agg, const struct event_sample *sample)
+{
+	uint32_t stack;
+
+	return add_stack(agg, sample, &stack) ? SNAPSHOT_OVERFLOW_STACK : stack;
 }
 
 void aggregate_add_free(struct aggregate *agg, uint64_t id)
@@ -378,7 +383,7 @@ void aggregate_each_live(const struct aggregate *agg, void (*visit)(void *arg, u
 void aggregate_totals(const struct aggregate *agg, struct aggregate_totals *out)
 {
 	*out = agg->totals;
-	for (int i = 0; i < ROW_SETS; i++)
+	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		out->rows[i] = table_count(agg->rows[i]);
 }
 
@@ -425,7 +430,7 @@ static int copy_stacks(const struct aggregate *agg, struct snapshot *snap)
 	return 0;
 }
 
-static int copy_rows(const struct aggregate *agg, enum row_set set, struct snapshot *snap)
+static int copy_rows(const struct aggregate *agg, enum aggregate_rows set, struct snapshot *snap)
 {
 	uint32_t count = table_end(agg->rows[set]);
 
@@ -453,22 +458,41 @@ static int copy_rows(const struct aggregate *agg, enum row_set set, struct snaps
 	return 0;
 }
 
+/* The rows of a kind; AGGREGATE_ROW_SETS for one that has none. */
+static enum aggregate_rows rows_of(enum kind kind)
+{
+	switch (kind) {
+	case KIND_HEAP:
+	case KIND_ALLOCS:
+		return AGGREGATE_ALLOC;
+	case KIND_PROFILE:
+		return AGGREGATE_CPU;
+	case KIND_THREADCREATE:
+		return AGGREGATE_CREATE;
+	default:
+		return AGGREGATE_ROW_SETS;
+	}
+}
+
 int aggregate_snapshot(const struct aggregate *agg, enum kind kind, struct snapshot **out)
 {
-	bool is_cpu = kind == KIND_PROFILE;
+	enum aggregate_rows set = rows_of(kind);
 	struct snapshot *snap;
 	int err;
 
-	if (!is_cpu && kind != KIND_HEAP && kind != KIND_ALLOCS)
-		return -ENOTSUP;
 	err = snapshot_new(&snap);
 	if (err)
 		return err;
 	snap->kind = kind;
-	snap->period = is_cpu ? agg->rates.cpu_period_ns : agg->rates.alloc_interval;
+	snap->period = 1;
+	if (set == AGGREGATE_ALLOC)
+		snap->period = agg->rates.alloc_interval;
+	else if (set == AGGREGATE_CPU)
+		snap->period = agg->rates.cpu_period_ns;
 	err = copy_mappings(agg, snap);
 	err = err ?: copy_stacks(agg, snap);
-	err = err ?: copy_rows(agg, is_cpu ? ROWS_CPU : ROWS_ALLOC, snap);
+	if (set != AGGREGATE_ROW_SETS)
+		err = err ?: copy_rows(agg, set, snap);
 	if (err) {
 		snapshot_free(snap);
 		return err;

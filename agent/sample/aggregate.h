@@ -29,10 +29,12 @@ struct aggregate_rates {
 	uint64_t cpu_period_ns;
 };
 
+enum aggregate_rows { AGGREGATE_ALLOC, AGGREGATE_CPU, AGGREGATE_CREATE, AGGREGATE_ROW_SETS };
+
 /* Sums since the start; the estimates are unbiased. */
 struct aggregate_totals {
-	uint64_t samples[2]; /* that reached a row: allocations, CPU */
-	uint64_t rows[2]; /* distinct ones: allocations, CPU */
+	uint64_t samples[AGGREGATE_ROW_SETS]; /* that reached a row */
+	uint64_t rows[AGGREGATE_ROW_SETS]; /* distinct ones */
 	uint64_t overflowed; /* of them, in overflow rows */
 	uint64_t untracked; /* allocations whose free will not be seen */
 	uint64_t unmapped_frames; /* addresses in no known mapping */
@@ -54,8 +56,11 @@ __attribute__((warn_unused_result)) int aggregate_set_mappings(struct aggregate 
 							       const struct mapping_list *mappings,
 							       const char *main_path);
 
-/* Counts an EVENT_ALLOC or EVENT_CPU, whose frame_count is checked. */
+/* Counts an EVENT_ALLOC, EVENT_CPU or EVENT_CREATE, whose frame_count is checked. */
 void aggregate_add_sample(struct aggregate *aggregate, const struct event_sample *sample);
+/* The index of a sample's stack, as in snapshots; SNAPSHOT_OVERFLOW_STACK where it finds no room.
+ */
+uint32_t aggregate_find_stack(struct aggregate *aggregate, const struct event_sample *sample);
 /* Counts the free of a sampled block; an unknown id is ignored. */
 void aggregate_add_free(struct aggregate *aggregate, uint64_t id);
 
@@ -64,9 +69,8 @@ void aggregate_each_live(const struct aggregate *aggregate, void (*visit)(void *
 			 void *arg);
 
 /*
- * Copies what a profile of this kind needs: mappings, locations, stacks, rows, period. The caller
- * fills in the rest of the snapshot. Returns 0, -ENOTSUP for a kind that is not kept here, or
- * -ENOMEM.
+ * Copies what a profile of this kind needs: mappings, locations, stacks, period, and rows if the
+ * kind has some here. The caller fills in the rest of the snapshot. Returns 0 or -ENOMEM.
  */
 __attribute__((warn_unused_result)) int aggregate_snapshot(const struct aggregate *aggregate,
 							   enum kind kind, struct snapshot **out);

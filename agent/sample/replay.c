@@ -172,7 +172,7 @@ static void set_allocator(struct store *store, struct record_allocator *record)
 
 static void set_losses(struct store *store, const struct record_loss *record)
 {
-	if (record->kind <= EVENT_CPU && record->loss < EVENT_LOSS_COUNT)
+	if (record->kind < EVENT_SAMPLES_END && record->loss < EVENT_LOSS_COUNT)
 		store_set_losses(store, (enum event_kind)record->kind,
 				 (enum event_loss)record->loss, record->total);
 }
@@ -205,6 +205,7 @@ static int feed(struct replay *replay, struct store *store, struct object_cache 
 	case EVENT_ALLOC:
 	case EVENT_FREE:
 	case EVENT_CPU:
+	case EVENT_CREATE:
 		store_add_event(store, head);
 		return 0;
 	case RECORD_TARGET:

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/report.h"
 #include "base/table.h"
+#include "sample/comments.h"
 #include "sample/store_private.h"
+#include "sample/threadlist.h"
 #include "target/procfs.h"
 
 #include <errno.h>
@@ -11,36 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define REPORT_MAX_COMMENTS 32U
-#define REPORT_COMMENT_BYTES 256U
-
-static const char *const kind_names[EVENT_CPU + 1] = {
-	[EVENT_ALLOC] = "heap",
-	[EVENT_FREE] = "heap",
-	[EVENT_CPU] = "profile",
-};
-
-static const char *const loss_names[EVENT_LOSS_COUNT] = {
-	[EVENT_LOSS_RING_FULL] = "ring_full",
-	[EVENT_LOSS_SCRATCH] = "scratch_full",
-	[EVENT_LOSS_THREAD_STATE] = "thread_state_full",
-	[EVENT_LOSS_LIVE_FULL] = "live_full",
-	[EVENT_LOSS_FREE] = "free_ring_full",
-};
-
-static const char *const end_names[EVENT_END_COUNT] = {
-	[EVENT_END_COMPLETE] = "complete",
-	[EVENT_END_CUT] = "cut",
-	[EVENT_END_NO_STACK] = "no_stack",
-	[EVENT_END_NO_TABLE] = "no_table",
-	[EVENT_END_NO_MAPPING] = "no_mapping",
-	[EVENT_END_NO_ROW] = "no_row",
-	[EVENT_END_BAD_RULE] = "bad_rule",
-	[EVENT_END_READ_FAULT] = "read_fault",
-	[EVENT_END_LOOP] = "loop",
-	[EVENT_END_FRAME_POINTER] = "frame_pointer",
-};
 
 uint64_t report_realtime_ns(void)
 {
@@ -59,9 +31,26 @@ static uint32_t collector_of(enum kind kind)
 		return EVENT_COLLECT_ALLOC;
 	case KIND_PROFILE:
 		return EVENT_COLLECT_CPU;
+	case KIND_GOROUTINE:
+	case KIND_THREADS:
+	case KIND_THREADCREATE:
+		return EVENT_COLLECT_THREADS;
 	default:
 		return 0;
 	}
+}
+
+/* How --enable calls a collector. */
+static const char *collector_name(uint32_t collector)
+{
+	if (collector == EVENT_COLLECT_CPU)
+		return "cpu";
+	return collector == EVENT_COLLECT_THREADS ? "threads" : "alloc,heap";
+}
+
+static bool is_of_threads(enum kind kind)
+{
+	return kind == KIND_GOROUTINE || kind == KIND_THREADS;
 }
 
 static enum status_state kind_state(const struct store *store, enum kind kind, char *reason)
@@ -77,116 +66,8 @@ static enum status_state kind_state(const struct store *store, enum kind kind, c
 	if ((store->options.collect & collector) != 0)
 		return STATUS_ON;
 	snprintf(reason, STATUS_REASON_BYTES, "switched off: start the agent with --enable %s",
-		 collector == EVENT_COLLECT_CPU ? "cpu" : "alloc,heap");
+		 collector_name(collector));
 	return STATUS_OFF;
-}
-
-__attribute__((format(printf, 2, 3))) static int add_comment(struct snapshot *snap,
-							     const char *format, ...)
-{
-	char text[REPORT_COMMENT_BYTES];
-	va_list args;
-
-	if (snap->comment_count == REPORT_MAX_COMMENTS)
-		return 0;
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	snap->comments[snap->comment_count] = strdup(text);
-	if (!snap->comments[snap->comment_count])
-		return -ENOMEM;
-	snap->comment_count++;
-	return 0;
-}
-
-static void format_time(uint64_t ns, char *text, size_t text_bytes)
-{
-	time_t seconds = (time_t)(ns / 1000000000U);
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	strftime(text, text_bytes, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
-static int comment_losses(const struct store *store, enum kind kind, struct snapshot *snap)
-{
-	uint16_t first = kind == KIND_PROFILE ? EVENT_CPU : EVENT_ALLOC;
-	uint16_t last = kind == KIND_PROFILE ? EVENT_CPU : EVENT_FREE;
-	int err = 0;
-
-	for (uint16_t i = first; i <= last; i++) {
-		for (int j = 0; j < EVENT_LOSS_COUNT && !err; j++) {
-			if (store->losses[i][j] > 0)
-				err = add_comment(
-					snap, "dropped: %" PRIu64 " records (%s), of all targets",
-					store->losses[i][j], loss_names[j]);
-		}
-	}
-	return err;
-}
-
-static int comment_stacks(const struct store *store, enum kind kind, struct snapshot *snap)
-{
-	uint16_t event = kind == KIND_PROFILE ? EVENT_CPU : EVENT_ALLOC;
-	int err = 0;
-
-	for (int i = 0; i < EVENT_END_COUNT && !err; i++) {
-		if (store->ends[event][i] > 0)
-			err = add_comment(snap, "stacks: %" PRIu64 " ended by %s, of all targets",
-					  store->ends[event][i], end_names[i]);
-	}
-	return err;
-}
-
-static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
-{
-	struct aggregate_totals totals;
-	int err;
-
-	aggregate_totals(entry->aggregate, &totals);
-	err = add_comment(snap, "source: %s", entry->source[0] ? entry->source : "none");
-	if (!err && entry->allocator[0])
-		err = add_comment(snap, "allocator: %s", entry->allocator);
-	err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
-	if (!err && totals.untracked > 0)
-		err = add_comment(snap,
-				  "inuse is too low: %" PRIu64
-				  " samples found no room in the table of live blocks",
-				  totals.untracked);
-	if (!err && snap->rss_bytes > 0)
-		err = add_comment(snap, "RSS: %" PRIu64 " bytes beside an estimated %.0f in use",
-				  snap->rss_bytes, totals.inuse_bytes);
-	return err;
-}
-
-static int add_comments(const struct store *store, const struct store_entry *entry, enum kind kind,
-			struct snapshot *snap)
-{
-	struct aggregate_totals totals;
-	char since[32];
-	int err;
-
-	snap->comments = calloc(REPORT_MAX_COMMENTS, sizeof(*snap->comments));
-	if (!snap->comments)
-		return -ENOMEM;
-	aggregate_totals(entry->aggregate, &totals);
-	format_time(entry->since_realtime_ns, since, sizeof(since));
-	err = add_comment(snap, "since: %s", since);
-	if (kind == KIND_PROFILE)
-		err = err
-			      ?: add_comment(snap,
-					     "source: perf_event cpu-clock, every %" PRIu64 " ns",
-					     snap->period);
-	else
-		err = err ?: comment_heap(entry, snap);
-	if (!err && totals.overflowed > 0)
-		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
-				  totals.overflowed);
-	if (!err && totals.unmapped_frames > 0)
-		err = add_comment(snap, "%" PRIu64 " frames had an address without mapping",
-				  totals.unmapped_frames);
-	err = err ?: comment_stacks(store, kind, snap);
-	return err ?: comment_losses(store, kind, snap);
 }
 
 static int snapshot_entry(const struct store *store, const struct store_entry *entry,
@@ -205,7 +86,9 @@ static int snapshot_entry(const struct store *store, const struct store_entry *e
 	snap->since_ns = entry->since_realtime_ns;
 	if (store->options.is_live && !entry->has_ended)
 		snap->rss_bytes = procfs_rss_bytes(entry->pid);
-	err = add_comments(store, entry, kind, snap);
+	err = comments_add(store, entry, snap);
+	if (is_of_threads(kind))
+		err = err ?: threadlist_copy(entry->threads, snap);
 	if (err) {
 		snapshot_free(snap);
 		return err;
@@ -250,10 +133,28 @@ static bool is_wanted(const struct store *store, const struct store_entry *entry
 	return true;
 }
 
-/* Where no allocator is probed there is nothing to say about the heap. */
+/* Where no allocator is probed there is nothing to say about the heap; and no list, no threads. */
 static bool has_kind(const struct store_entry *entry, enum kind kind)
 {
+	if (is_of_threads(kind))
+		return !entry->has_ended && threadlist_time(entry->threads) != 0;
 	return collector_of(kind) != EVENT_COLLECT_ALLOC || entry->source[0] != '\0';
+}
+
+static void explain_without(const struct store_entry *entry, enum kind kind,
+			    char reason[DESK_REASON_BYTES])
+{
+	if (is_of_threads(kind))
+		snprintf(reason, DESK_REASON_BYTES,
+			 "the threads of process %d (%s) were not read: %s", entry->pid,
+			 entry->comm,
+			 entry->has_ended ? "it has ended"
+					  : "kernel 5.18 is needed, and a live process");
+	else
+		snprintf(reason, DESK_REASON_BYTES,
+			 "no allocator that can be probed was found in process %d (%s)%s%.50s",
+			 entry->pid, entry->comm, entry->waiting_for[0] ? ": " : "",
+			 entry->waiting_for);
 }
 
 static int by_age(const void *a, const void *b)
@@ -287,10 +188,7 @@ static int gather(const struct store *store, enum kind kind, pid_t pid, struct s
 		set->count++;
 	}
 	if (set->count == 0 && without) {
-		snprintf(reason, DESK_REASON_BYTES,
-			 "no allocator that can be probed was found in process %d (%s)%s%.50s",
-			 without->pid, without->comm, without->waiting_for[0] ? ": " : "",
-			 without->waiting_for);
+		explain_without(without, kind, reason);
 		return -ENOTSUP;
 	}
 	if (set->count == 0)
@@ -329,7 +227,25 @@ static uint64_t whole_bytes(double bytes)
 	return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-static void fill_target(const struct store *store, const struct store_entry *entry,
+/*
+ * Ends are not followed: who was there or came, and is there no more, has ended. One that came and
+ * whose record is still on its way would lower the count, which a counter must not.
+ */
+static void count_threads(const struct store *store, struct store_entry *entry,
+			  struct status_target *out)
+{
+	uint64_t ever = entry->threads_at_start + entry->threads_created;
+
+	if (store->options.is_live && !entry->has_ended)
+		out->threads = procfs_threads(entry->pid);
+	if (out->threads > 0 && ever > out->threads && ever - out->threads > entry->threads_ended)
+		entry->threads_ended = ever - out->threads;
+	out->threads_created = entry->threads_created;
+	out->threads_ended = entry->threads_ended;
+	out->counts_threads = (store->options.collect & EVENT_COLLECT_THREADS) != 0;
+}
+
+static void fill_target(const struct store *store, struct store_entry *entry,
 			struct status_target *out)
 {
 	struct aggregate_totals totals;
@@ -346,11 +262,17 @@ static void fill_target(const struct store *store, const struct store_entry *ent
 	memcpy(out->source, entry->source, sizeof(out->source));
 	out->alloc_bytes = whole_bytes(totals.alloc_bytes);
 	out->inuse_bytes = whole_bytes(totals.inuse_bytes);
+	count_threads(store, entry, out);
 	out->inuse_is_cut = totals.untracked > 0;
-	if (store->options.is_live && !entry->has_ended) {
+	if (store->options.is_live && !entry->has_ended)
 		out->rss_bytes = procfs_rss_bytes(entry->pid);
-		out->threads = procfs_threads(entry->pid);
-	}
+}
+
+static void count_rows(struct status_kind *kind, const struct aggregate_totals *totals,
+		       enum aggregate_rows set)
+{
+	kind->samples += totals->samples[set];
+	kind->rows += totals->rows[set];
 }
 
 static void count_kinds(const struct store *store, struct status *status)
@@ -359,40 +281,44 @@ static void count_kinds(const struct store *store, struct status *status)
 		status->kinds[kind].state =
 			kind_state(store, (enum kind)kind, status->kinds[kind].reason);
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		const struct store_entry *entry;
 		struct aggregate_totals totals;
 
 		if (!table_used(store->targets, i))
 			continue;
-		aggregate_totals(
-			((const struct store_entry *)table_entry(store->targets, i))->aggregate,
-			&totals);
-		status->kinds[KIND_HEAP].samples += totals.samples[0];
-		status->kinds[KIND_HEAP].rows += totals.rows[0];
-		status->kinds[KIND_PROFILE].samples += totals.samples[1];
-		status->kinds[KIND_PROFILE].rows += totals.rows[1];
+		entry = table_entry(store->targets, i);
+		aggregate_totals(entry->aggregate, &totals);
+		count_rows(&status->kinds[KIND_HEAP], &totals, AGGREGATE_ALLOC);
+		count_rows(&status->kinds[KIND_ALLOCS], &totals, AGGREGATE_ALLOC);
+		count_rows(&status->kinds[KIND_PROFILE], &totals, AGGREGATE_CPU);
+		count_rows(&status->kinds[KIND_THREADCREATE], &totals, AGGREGATE_CREATE);
 	}
-	status->kinds[KIND_ALLOCS].samples = status->kinds[KIND_HEAP].samples;
-	status->kinds[KIND_ALLOCS].rows = status->kinds[KIND_HEAP].rows;
+	for (size_t i = 0; i < status->target_count; i++) {
+		status->kinds[KIND_THREADS].rows += status->targets[i].threads;
+		status->kinds[KIND_GOROUTINE].rows += status->targets[i].threads;
+	}
 }
 
 static int fill_counters(const struct store *store, struct status *status)
 {
-	status->lost = calloc((EVENT_CPU + 1) * (EVENT_LOSS_COUNT + 1) + 1, sizeof(*status->lost));
-	status->stacks = calloc((EVENT_CPU + 1) * EVENT_END_COUNT, sizeof(*status->stacks));
+	status->lost =
+		calloc(EVENT_SAMPLES_END * (EVENT_LOSS_COUNT + 1) + 1, sizeof(*status->lost));
+	status->stacks = calloc(EVENT_SAMPLES_END * EVENT_END_COUNT, sizeof(*status->stacks));
 	if (!status->lost || !status->stacks)
 		return -ENOMEM;
-	for (int kind = EVENT_ALLOC; kind <= EVENT_CPU; kind++) {
-		const char *name = kind_names[kind];
+	for (int kind = EVENT_ALLOC; kind < EVENT_SAMPLES_END; kind++) {
+		const char *name = comments_kinds[kind];
 
 		for (int i = 0; i < EVENT_LOSS_COUNT; i++) {
 			if ((i == EVENT_LOSS_FREE) == (kind == EVENT_FREE))
 				status->lost[status->lost_count++] =
-					(struct status_counter){ name, loss_names[i],
+					(struct status_counter){ name, comments_losses[i],
 								 store->losses[kind][i] };
 		}
 		for (int i = 0; i < EVENT_END_COUNT && kind != EVENT_FREE; i++)
 			status->stacks[status->stack_count++] =
-				(struct status_counter){ name, end_names[i], store->ends[kind][i] };
+				(struct status_counter){ name, comments_ends[i],
+							 store->ends[kind][i] };
 		if (kind != EVENT_FREE)
 			status->lost[status->lost_count++] =
 				(struct status_counter){ name, "target_gone", store->gone[kind] };
@@ -418,12 +344,12 @@ int report_status(void *arg, struct status **out)
 		status_free(status);
 		return err;
 	}
-	count_kinds(store, status);
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
 		if (table_used(store->targets, i))
 			fill_target(store, table_entry(store->targets, i),
 				    &status->targets[status->target_count++]);
 	}
+	count_kinds(store, status);
 	*out = status;
 	return 0;
 }

@@ -41,6 +41,7 @@ void snapshot_free(struct snapshot *snap)
 	free(snap->stacks);
 	free(snap->rows);
 	free(snap->labels);
+	free(snap->threads);
 	free(snap->comments);
 	free(snap);
 }

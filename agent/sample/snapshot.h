@@ -11,6 +11,7 @@
 
 #include "sample/kind.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -49,6 +50,19 @@ struct snapshot_row {
 	uint64_t values[2];
 };
 
+#define SNAPSHOT_NO_STACK UINT32_MAX
+
+/* A thread, or a goroutine, at the moment of the snapshot. */
+struct snapshot_thread {
+	pid_t tid, creator; /* in the agent's PID namespace; creator 0: not known */
+	char name[16];
+	const char *state; /* static string */
+	uint64_t state_ns; /* for how long it has been in that state */
+	uint32_t stack; /* SNAPSHOT_NO_STACK: it ran and could not be caught */
+	uint32_t creator_stack; /* where it was made; SNAPSHOT_NO_STACK: before the agent looked */
+	bool is_running;
+};
+
 struct snapshot_label {
 	const char *key, *value; /* static strings */
 };
@@ -68,9 +82,10 @@ struct snapshot {
 	struct snapshot_stack *stacks;
 	struct snapshot_row *rows;
 	struct snapshot_label *labels;
+	struct snapshot_thread *threads; /* goroutine and threads: these in place of rows */
 	char **comments; /* how the numbers came about, one fact each */
 	uint32_t mapping_count, location_count, frame_count, stack_count, row_count, label_count,
-		comment_count;
+		thread_count, comment_count;
 	uint64_t rss_bytes; /* the kernel's figure, 0 if unknown */
 };
 

@@ -38,7 +38,10 @@ struct status_target {
 	char waiting_for[STATUS_REASON_BYTES]; /* "" when all its collectors are attached */
 	char allocator[STATUS_NAME_BYTES]; /* glibc, jemalloc, …; "" if none is probed */
 	char source[STATUS_NAME_BYTES]; /* probes, …; "" if none */
-	uint64_t alloc_bytes, inuse_bytes, rss_bytes, threads;
+	uint64_t alloc_bytes, inuse_bytes, rss_bytes;
+	uint64_t threads; /* now; 0: not known */
+	uint64_t threads_created, threads_ended; /* since it became a target */
+	bool counts_threads; /* else the two above are not measured */
 	bool inuse_is_cut; /* the table of live blocks was full: inuse_bytes is too low */
 };
 

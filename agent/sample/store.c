@@ -4,7 +4,9 @@
 #include "base/table.h"
 #include "sample/report.h"
 #include "sample/store_private.h"
+#include "sample/threadlist.h"
 #include "target/mapping.h"
+#include "target/procfs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@ int store_new(const struct store_options *options, struct store **out)
 static void fini_entry(struct store_entry *entry)
 {
 	aggregate_free(entry->aggregate);
+	threadlist_free(entry->threads);
 	free(entry->exe);
 }
 
@@ -60,38 +63,42 @@ static struct store_entry *find_entry(const struct store *store, uint32_t id)
 	return index == TABLE_NONE ? NULL : table_entry(store->targets, index);
 }
 
-int store_add_target(struct store *store, const struct store_target *target)
+static int add_entry(struct store *store, uint32_t id, struct store_entry **out)
 {
-	struct aggregate *aggregate;
-	struct store_entry *entry;
-	char *exe = strdup(target->exe);
 	uint32_t index;
 	bool added;
 	int err;
 
-	if (!exe)
-		return -ENOMEM;
-	err = aggregate_new(&store->options.rates, &store->budget, &aggregate);
+	err = table_add(store->targets, &id, &index, &added);
 	if (err)
-		goto out;
-	err = table_add(store->targets, &target->id, &index, &added);
-	if (!err && !added)
-		err = -EEXIST;
+		return err;
+	if (!added)
+		return -EEXIST;
+	*out = table_entry(store->targets, index);
+	return 0;
+}
+
+int store_add_target(struct store *store, const struct store_target *target)
+{
+	struct store_entry fresh = { .exe = strdup(target->exe) }, *entry;
+	int err = fresh.exe ? 0 : -ENOMEM;
+
+	err = err ?: aggregate_new(&store->options.rates, &store->budget, &fresh.aggregate);
+	err = err ?: threadlist_new(&fresh.threads);
+	err = err ?: add_entry(store, target->id, &entry);
 	if (err) {
-		aggregate_free(aggregate);
-		goto out;
+		fini_entry(&fresh);
+		return err;
 	}
-	entry = table_entry(store->targets, index);
-	entry->pid = target->pid;
-	memcpy(entry->comm, target->comm, sizeof(entry->comm));
-	entry->comm[sizeof(entry->comm) - 1] = '\0';
-	entry->exe = exe;
-	entry->aggregate = aggregate;
-	entry->since_realtime_ns = target->since_ns;
-out:
-	if (err)
-		free(exe);
-	return err;
+	fresh.id = target->id;
+	fresh.pid = target->pid;
+	memcpy(fresh.comm, target->comm, sizeof(fresh.comm));
+	fresh.comm[sizeof(fresh.comm) - 1] = '\0';
+	fresh.since_realtime_ns = target->since_ns;
+	if (store->options.is_live)
+		fresh.threads_at_start = procfs_threads(target->pid);
+	*entry = fresh;
+	return 0;
 }
 
 int store_set_mappings(struct store *store, uint32_t id, const struct mapping_list *mappings)
@@ -148,19 +155,79 @@ void store_expire(struct store *store, uint64_t now_ns)
 	}
 }
 
-static void add_sample(struct store *store, struct store_entry *entry,
-		       const struct event_sample *sample)
+static bool is_whole(struct store *store, const struct event_sample *sample)
 {
 	size_t frame_bytes = sample->head.bytes - sizeof(*sample);
 
-	if (sample->frame_count > EVENT_MAX_FRAMES ||
-	    frame_bytes < sample->frame_count * sizeof(sample->frames[0])) {
-		store->malformed++;
-		return;
-	}
+	if (sample->frame_count <= EVENT_MAX_FRAMES &&
+	    frame_bytes >= sample->frame_count * sizeof(sample->frames[0]))
+		return true;
+	store->malformed++;
+	return false;
+}
+
+static void count_end(struct store *store, const struct event_sample *sample)
+{
 	if (sample->end < EVENT_END_COUNT)
 		store->ends[sample->head.kind][sample->end]++;
+}
+
+static void add_sample(struct store *store, struct store_entry *entry,
+		       const struct event_sample *sample)
+{
+	if (!is_whole(store, sample))
+		return;
+	count_end(store, sample);
+	if (sample->head.kind == EVENT_THREAD) {
+		threadlist_set_stack(entry->threads, (pid_t)sample->id,
+				     aggregate_find_stack(entry->aggregate, sample));
+		return;
+	}
 	aggregate_add_sample(entry->aggregate, sample);
+	if (sample->head.kind != EVENT_CREATE)
+		return;
+	entry->threads_created++;
+	threadlist_add_creation(entry->threads, (pid_t)sample->id, (pid_t)sample->size,
+				aggregate_find_stack(entry->aggregate, sample));
+}
+
+void store_begin_threads(struct store *store, uint32_t id, uint64_t now_ns)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (entry)
+		threadlist_begin(entry->threads, now_ns);
+}
+
+void store_add_thread(struct store *store, uint32_t id, const struct event_thread *thread,
+		      const struct event_sample *sample)
+{
+	struct store_entry *entry = find_entry(store, id);
+	uint32_t stack = SNAPSHOT_NO_STACK;
+
+	if (!entry || !is_whole(store, sample))
+		return;
+	if (sample->frame_count > 0) {
+		count_end(store, sample);
+		stack = aggregate_find_stack(entry->aggregate, sample);
+	}
+	if (threadlist_add(entry->threads, thread, stack))
+		store->gone[EVENT_THREAD]++;
+}
+
+void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (entry)
+		threadlist_end(entry->threads, now_ns);
+}
+
+const struct threadlist *store_threads(const struct store *store, uint32_t id)
+{
+	const struct store_entry *entry = find_entry(store, id);
+
+	return entry ? entry->threads : NULL;
 }
 
 static size_t least_bytes(uint16_t kind)
@@ -168,6 +235,8 @@ static size_t least_bytes(uint16_t kind)
 	switch (kind) {
 	case EVENT_ALLOC:
 	case EVENT_CPU:
+	case EVENT_CREATE:
+	case EVENT_THREAD:
 		return sizeof(struct event_sample);
 	case EVENT_FREE:
 		return sizeof(struct event_free);
@@ -197,7 +266,7 @@ void store_add_event(struct store *store, const struct event_head *head)
 void store_set_losses(struct store *store, enum event_kind kind, enum event_loss loss,
 		      uint64_t count)
 {
-	if (kind <= EVENT_CPU && loss < EVENT_LOSS_COUNT)
+	if (kind < EVENT_SAMPLES_END && loss < EVENT_LOSS_COUNT)
 		store->losses[kind][loss] = count;
 }
 

@@ -17,6 +17,7 @@
 
 struct store;
 struct mapping_list;
+struct threadlist;
 
 struct store_options {
 	struct aggregate_rates rates;
@@ -52,6 +53,18 @@ void store_set_allocator(struct store *store, uint32_t id, const char *allocator
 /* The target keeps its profiles for STORE_KEEP_NS. */
 void store_end_target(struct store *store, uint32_t id, uint64_t now_ns);
 #define STORE_KEEP_NS 60000000000ULL
+
+/*
+ * The threads of a target, as they were read: begin, add each, set the stacks of those that ran,
+ * end. now_ns: CLOCK_MONOTONIC. An unknown id is ignored.
+ */
+void store_begin_threads(struct store *store, uint32_t id, uint64_t now_ns);
+void store_add_thread(struct store *store, uint32_t id, const struct event_thread *thread,
+		      const struct event_sample *sample);
+void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns);
+/* The target's list, to ask what it lacks. NULL for an unknown id. Borrowed until the target
+ * expires. */
+const struct threadlist *store_threads(const struct store *store, uint32_t id);
 
 /* A record of the stream for its target; one of an unknown target is counted as lost. */
 void store_add_event(struct store *store, const struct event_head *head);

@@ -14,6 +14,9 @@ struct store_entry {
 	char comm[EVENT_COMM_BYTES];
 	char *exe;
 	struct aggregate *aggregate;
+	struct threadlist *threads;
+	uint64_t threads_at_start, threads_created;
+	uint64_t threads_ended; /* as of the last status */
 	uint64_t since_realtime_ns, ended_ns;
 	bool has_ended;
 	char allocator[STATUS_NAME_BYTES], source[STATUS_NAME_BYTES];
@@ -25,9 +28,9 @@ struct store {
 	struct aggregate_budget budget;
 	struct table *targets;
 	uint64_t started_ns, replay_now_ns; /* CLOCK_REALTIME */
-	uint64_t ends[EVENT_CPU + 1][EVENT_END_COUNT];
-	uint64_t losses[EVENT_CPU + 1][EVENT_LOSS_COUNT];
-	uint64_t gone[EVENT_CPU + 1]; /* records of targets that are no more */
+	uint64_t ends[EVENT_SAMPLES_END][EVENT_END_COUNT];
+	uint64_t losses[EVENT_SAMPLES_END][EVENT_LOSS_COUNT];
+	uint64_t gone[EVENT_SAMPLES_END]; /* records of targets that are no more */
 	uint64_t malformed;
 };
 

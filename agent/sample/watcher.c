@@ -4,6 +4,8 @@
 #include "base/table.h"
 #include "probe/kernel.h"
 #include "probe/tables.h"
+#include "sample/dump.h"
+#include "sample/threadlist.h"
 #include "sample/process.h"
 #include "sample/reconcile.h"
 #include "sample/recorder.h"
@@ -51,6 +53,7 @@ struct watcher {
 #define WATCHER_REFRESH_NS 1000000000U
 #define WATCHER_MISS_REFRESH_NS 10000000U
 #define WATCHER_TICK_MS 100
+#define WATCHER_SHARE_NS 5000000U /* who asks so soon is given the same list */
 #define WATCHER_RESET_NS 60000000000ULL
 
 static uint64_t monotonic_ns(void)
@@ -96,6 +99,31 @@ void watcher_free(struct watcher *watcher)
 	free(watcher->candidates);
 	free(watcher->pid_seen);
 	free(watcher);
+}
+
+void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*fetch)(void *arg),
+		     void *arg)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	if (kind != KIND_THREADS && kind != KIND_GOROUTINE)
+		return;
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		const struct threadlist *list;
+		const struct process *process;
+		int err;
+
+		if (!table_used(watcher->processes, i))
+			continue;
+		process = table_entry(watcher->processes, i);
+		list = store_threads(watcher->options.store, process->id);
+		if ((pid != 0 && process->pid != pid) || !list ||
+		    now_ns - threadlist_time(list) < WATCHER_SHARE_NS)
+			continue;
+		err = dump_threads(&watcher->options, process, fetch, arg);
+		if (err)
+			log_debug("pid %d: its threads: %s", process->pid, strerror(-err));
+	}
 }
 
 size_t watcher_count(const struct watcher *watcher)
@@ -325,6 +353,7 @@ void watcher_add_event(struct watcher *watcher, const struct event_head *head)
 		return;
 	case EVENT_ALLOC:
 	case EVENT_CPU:
+	case EVENT_CREATE:
 		process = find_process(watcher, head->target);
 		if (process)
 			follow_misses(watcher, process, (const struct event_sample *)head);
@@ -386,7 +415,7 @@ static void refresh_dirty(struct watcher *watcher, uint64_t now_ns)
 
 static void pass_losses(struct watcher *watcher)
 {
-	for (int kind = 0; kind <= EVENT_CPU; kind++) {
+	for (int kind = 0; kind < EVENT_SAMPLES_END; kind++) {
 		for (int loss = 0; loss < EVENT_LOSS_COUNT; loss++) {
 			uint64_t count =
 				kernel_losses(watcher->options.kernel, (enum event_kind)kind,

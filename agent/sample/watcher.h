@@ -8,6 +8,7 @@
 #define PPROFD_SAMPLE_WATCHER_H
 
 #include "bpf/state.h"
+#include "sample/kind.h"
 #include "target/select.h"
 
 #include <stddef.h>
@@ -55,6 +56,13 @@ void watcher_mark(struct watcher *watcher, pid_t pid);
 /* Does what is due at now_ns (CLOCK_MONOTONIC); returns in how many milliseconds to call it again.
  */
 int watcher_tick(struct watcher *watcher, uint64_t now_ns);
+
+/*
+ * Has the store hold what a snapshot of this kind needs: the threads of the target pid (0: all) are
+ * read, if they were not a moment ago. fetch is called to have waiting records handled.
+ */
+void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*fetch)(void *arg),
+		     void *arg);
 
 /* How many targets live. */
 size_t watcher_count(const struct watcher *watcher);

@@ -125,7 +125,7 @@ int linkmap_read(pid_t pid, struct linkmap *out)
 	err = read_header(pid, &header);
 	at = (uintptr_t)header.r_map;
 	while (!err && at != 0 && out->count < LINKMAP_MAX) {
-		struct link_map item;
+		struct link_map item = { 0 };
 
 		err = linkmap_read_memory(pid, at, &item, sizeof(item));
 		out->biases[out->count++] = item.l_addr;

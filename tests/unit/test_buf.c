@@ -108,6 +108,25 @@ static void grown_room_is_the_callers_to_fill(void **state)
 	buf_fini(&buf);
 }
 
+static void trimming_keeps_the_content_and_lets_it_grow_again(void **state)
+{
+	struct buf buf;
+
+	(void)state;
+	buf_init(&buf, 1 << 20);
+	buf_trim(&buf);
+	assert_null(buf.data);
+	for (int i = 0; i < 300; i++)
+		buf_add_str(&buf, "ab");
+	buf_trim(&buf);
+	assert_int_equal(buf.len, 600);
+	assert_int_equal(buf.cap, 601);
+	buf_add_str(&buf, "c");
+	assert_int_equal(buf_error(&buf), 0);
+	assert_string_equal(buf.data + 598, "abc");
+	buf_fini(&buf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +136,7 @@ int main(void)
 		cmocka_unit_test(lengths_near_the_end_of_size_t_are_refused),
 		cmocka_unit_test(clearing_leaves_an_empty_string),
 		cmocka_unit_test(grown_room_is_the_callers_to_fill),
+		cmocka_unit_test(trimming_keeps_the_content_and_lets_it_grow_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

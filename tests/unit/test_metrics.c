@@ -24,14 +24,19 @@ static struct status_target targets[] = {
 	  .alloc_bytes = 5000000000,
 	  .inuse_bytes = 0,
 	  .rss_bytes = 4096,
-	  .threads = 3 },
-	{ .pid = 13, .comm = "quiet", .allocator = "", .source = "" },
+	  .threads = 3,
+	  .threads_created = 1000,
+	  .threads_ended = 999,
+	  .counts_threads = true },
+	{ .pid = 13, .comm = "quiet", .allocator = "", .source = "", .threads_created = 5 },
 	{ .pid = 12,
 	  .comm = "gone",
 	  .has_ended = true,
 	  .allocator = "glibc",
 	  .source = "probes",
-	  .threads = 9 },
+	  .threads = 9,
+	  .threads_created = 8,
+	  .counts_threads = true },
 };
 
 static char *write_all(void)
@@ -74,6 +79,10 @@ static void the_contracts_metrics_are_there(void **state)
 	assert_has(text, "pprofd_samples_lost_total{kind=\"heap\",reason=\"ring buffer full\"} 7");
 	assert_has(text, "pprofd_stacks_total{kind=\"heap\",end=\"complete\"} 1000");
 	assert_has(text, "pprofd_target_threads{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} 3");
+	assert_has(text, "pprofd_target_threads_created_total{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} "
+			 "1000");
+	assert_has(text, "pprofd_target_threads_ended_total{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} "
+			 "999");
 	assert_has(text, "pprofd_target_heap_inuse_bytes{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} 0");
 	assert_has(text, "pprofd_target_alloc_bytes_total{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} "
 			 "5000000000");
@@ -95,7 +104,6 @@ static void what_was_not_measured_is_absent(void **state)
 	assert_null(strstr(text, "pprofd_samples_total{kind=\"block\"}"));
 	assert_null(strstr(text, "pprofd_pause_seconds"));
 	assert_null(strstr(text, "pprofd_target_overhead_ratio"));
-	assert_null(strstr(text, "pprofd_target_threads_created_total"));
 	free(text);
 }
 

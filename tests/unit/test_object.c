@@ -317,6 +317,27 @@ static void code_wins_where_segments_share_bytes(void **state)
 	object_free(object);
 }
 
+/* As lld lays them out: the mapping of the code begins with the end of the data before it. */
+static void code_begins_with_the_page_that_it_shares(void **state)
+{
+	struct image image = new_image();
+	struct object *object;
+	const uint64_t end = offsetof(struct image, data) + sizeof(image.data);
+	uint64_t vaddr;
+
+	(void)state;
+	image.parts[0].p_flags = PF_R;
+	image.parts[1].p_flags = PF_R | PF_X;
+	image.parts[1].p_vaddr = 0x600000 + offsetof(struct image, data);
+	assert_int_equal(open_bytes(&image, sizeof(image), &object), 0);
+	assert_int_equal(object_offset_to_vaddr(object, 0, &vaddr), 0);
+	assert_int_equal(vaddr, 0x600000);
+	assert_int_equal(object_offset_to_vaddr(object, end - 1, &vaddr), 0);
+	assert_int_equal(vaddr, 0x600000 + end - 1);
+	assert_int_equal(object_offset_to_vaddr(object, end, &vaddr), -ENOENT);
+	object_free(object);
+}
+
 static void expect_refusal(const struct image *image)
 {
 	struct object *object;
@@ -486,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_static_program_at_fixed_addresses_is_read),
 		cmocka_unit_test(a_static_pie_needs_no_dynamic_linker_and_a_library_does),
 		cmocka_unit_test(code_wins_where_segments_share_bytes),
+		cmocka_unit_test(code_begins_with_the_page_that_it_shares),
 		cmocka_unit_test(what_is_no_program_of_this_machine_is_refused),
 		cmocka_unit_test(malformed_program_headers_are_refused),
 		cmocka_unit_test(

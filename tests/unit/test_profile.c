@@ -213,6 +213,50 @@ static void equal_stacks_share_their_frames(void **state)
 	profile_free(profile);
 }
 
+static void frames_without_a_sample_are_shared_with_samples(void **state)
+{
+	struct profile *profile = new_profile();
+	uint32_t a = location(profile, PROFILE_NO_MAPPING, 1);
+	uint32_t b = location(profile, PROFILE_NO_MAPPING, 2);
+	const uint32_t stack[] = { a, b }, turned[] = { b, a };
+	uint32_t first, again, other, tail;
+
+	(void)state;
+	assert_int_equal(profile_add_frames(profile, stack, 2, &first), 0);
+	assert_int_equal(profile->frames[first], a);
+	assert_int_equal(profile->frames[first + 1], b);
+	add_sample(profile, stack, 2, 0, 1);
+	assert_int_equal(profile->samples[0].first_frame, first);
+	assert_int_equal(profile_add_frames(profile, stack, 2, &again), 0);
+	assert_int_equal(again, first);
+	assert_int_equal(profile_add_frames(profile, turned, 2, &other), 0);
+	assert_int_equal(profile->frames[other], b);
+	assert_int_equal(profile->frames[other + 1], a);
+	assert_int_equal(profile_add_frames(profile, &b, 1, &tail), 0);
+	assert_int_equal(profile->frames[tail], b);
+	assert_int_equal(profile->frame_count, 5);
+	assert_int_equal(profile->sample_count, 1);
+	profile_free(profile);
+}
+
+static void threads_stay_in_order_and_equal_ones_apart(void **state)
+{
+	struct profile *profile = new_profile();
+
+	(void)state;
+	for (int64_t i = 0; i < 1000; i++) {
+		const struct profile_thread thread = { .tid = i / 2, .creator = 7 };
+
+		assert_int_equal(profile_add_thread(profile, &thread), 0);
+	}
+	assert_int_equal(profile->thread_count, 1000);
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_int_equal(profile->threads[i].tid, i / 2);
+		assert_int_equal(profile->threads[i].creator, 7);
+	}
+	profile_free(profile);
+}
+
 static void sums_stop_at_the_limits(void **state)
 {
 	struct profile *profile = new_profile();
@@ -252,6 +296,8 @@ int main(void)
 		cmocka_unit_test(lines_of_a_location_lie_together_in_order),
 		cmocka_unit_test(equal_samples_add_up_and_others_do_not),
 		cmocka_unit_test(equal_stacks_share_their_frames),
+		cmocka_unit_test(frames_without_a_sample_are_shared_with_samples),
+		cmocka_unit_test(threads_stay_in_order_and_equal_ones_apart),
 		cmocka_unit_test(sums_stop_at_the_limits),
 		cmocka_unit_test(equal_comments_are_one),
 	};

@@ -164,6 +164,21 @@ static void debug_asks_for_text_where_there_is_text(void **state)
 	assert_false(parse("/debug/pprof/profile?debug=1").is_text);
 }
 
+static void debug_of_2_or_more_shows_each_where_there_are_threads(void **state)
+{
+	(void)state;
+	assert_true(parse("/debug/pprof/goroutine?debug=2").shows_each);
+	assert_true(parse("/pid/7/pprof/threads?debug=3").shows_each);
+	assert_true(parse("/debug/pprof/threads?debug=2").is_text);
+	assert_false(parse("/debug/pprof/goroutine?debug=1").shows_each);
+	assert_false(parse("/debug/pprof/goroutine?debug=-2").shows_each);
+	assert_false(parse("/debug/pprof/goroutine").shows_each);
+	assert_false(parse("/debug/pprof/threadcreate?debug=2").shows_each);
+	assert_true(parse("/debug/pprof/threadcreate?debug=2").is_text);
+	assert_false(parse("/debug/pprof/heap?debug=2").shows_each);
+	assert_false(parse("/debug/pprof/profile?debug=2").shows_each);
+}
+
 static void debug_and_seconds_are_incompatible_but_for_profile(void **state)
 {
 	struct route route = parse("/debug/pprof/heap?seconds=5&debug=1");
@@ -200,6 +215,7 @@ int main(void)
 		cmocka_unit_test(seconds_are_understood_as_go_does),
 		cmocka_unit_test(seconds_have_a_most),
 		cmocka_unit_test(debug_asks_for_text_where_there_is_text),
+		cmocka_unit_test(debug_of_2_or_more_shows_each_where_there_are_threads),
 		cmocka_unit_test(debug_and_seconds_are_incompatible_but_for_profile),
 		cmocka_unit_test(gc_is_seen),
 		cmocka_unit_test(the_query_of_symbol_stays_as_it_was_sent),

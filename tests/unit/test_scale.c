@@ -113,6 +113,8 @@ static void what_does_not_fit_stops_at_the_limit(void **state)
 	sample = scale(KIND_HEAP, UINT64_MAX,
 		       (struct snapshot_row){ .block_bytes = 1, .values = { 0, 1U << 31 } });
 	assert_true(sample.values[2] == INT64_MIN);
+	assert_int_equal(sample.values[0], 0);
+	assert_int_equal(sample.values[1], 0);
 	sample = scale(KIND_PROFILE, UINT64_MAX, (struct snapshot_row){ .values = { 2, 0 } });
 	assert_true(sample.values[1] == INT64_MAX);
 }

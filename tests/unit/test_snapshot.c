@@ -30,6 +30,7 @@ static struct snapshot *new_full(struct object *object)
 	snap->stacks = calloc(1, sizeof(*snap->stacks));
 	snap->rows = calloc(1, sizeof(*snap->rows));
 	snap->labels = calloc(1, sizeof(*snap->labels));
+	snap->threads = calloc(1, sizeof(*snap->threads));
 	snap->comments = calloc(1, sizeof(*snap->comments));
 	snap->comments[0] = strdup("a fact");
 	snap->comment_count = 1;
@@ -73,6 +74,8 @@ static void a_new_one_is_empty(void **state)
 	assert_int_equal(snap->refs, 1);
 	assert_int_equal(snap->row_count, 0);
 	assert_null(snap->rows);
+	assert_int_equal(snap->thread_count, 0);
+	assert_null(snap->threads);
 	snapshot_free(snap);
 	snapshot_free(NULL);
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profile/threadtext.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Go shows one frame of the creator; a thread's is often a library's, so that some more help. */
+#define THREADTEXT_CREATOR_FRAMES 8U
+#define THREADTEXT_MINUTE_NS 60000000000ULL
+
+/* What a C library runs between pthread_create() and the kernel, where it is linked statically. */
+static const char *const library_names[] = {
+	"clone",	 "__clone",	     "clone3",
+	"__clone3",	 "__clone_internal", "__GI___clone_internal",
+	"create_thread",
+};
+
+/* A name must not end its line. */
+static void write_name(struct buf *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		buf_add(out, c < 0x20 || c == 0x7f ? "?" : text, 1);
+	}
+}
+
+static void write_mapping(const struct profile *profile, const struct profile_location *location,
+			  struct buf *out)
+{
+	const struct profile_mapping *mapping;
+	const char *path, *slash;
+
+	if (location->mapping == PROFILE_NO_MAPPING) {
+		buf_printf(out, "0x%" PRIx64, location->address);
+		return;
+	}
+	mapping = &profile->mappings[location->mapping];
+	path = profile_string(profile, mapping->file);
+	slash = strrchr(path, '/');
+	write_name(out, slash ? slash + 1 : path);
+	buf_printf(out, "+0x%" PRIx64, location->address - mapping->start + mapping->offset);
+}
+
+static void write_file(const struct profile *profile, const struct profile_location *location,
+		       const struct profile_line *line, struct buf *out)
+{
+	uint32_t file = line ? profile->functions[line->function].file : 0;
+
+	buf_add_str(out, "\t");
+	if (file != 0)
+		write_name(out, profile_string(profile, file));
+	else if (location->mapping != PROFILE_NO_MAPPING)
+		write_name(out, profile_string(profile, profile->mappings[location->mapping].file));
+	else
+		buf_add_str(out, "?");
+	buf_printf(out, ":%" PRId64 " +0x%" PRIx64 "\n", line ? line->line : 0,
+		   location->function_offset);
+}
+
+/* line: NULL where the location has none. */
+static void write_function(const struct profile *profile, const struct profile_location *location,
+			   const struct profile_line *line, struct buf *out)
+{
+	if (line)
+		write_name(out, profile_string(profile, profile->functions[line->function].name));
+	else
+		write_mapping(profile, location, out);
+}
+
+static void write_location(const struct profile *profile, const struct profile_location *location,
+			   struct buf *out)
+{
+	uint32_t i = 0;
+
+	do {
+		const struct profile_line *line =
+			location->line_count ? &profile->lines[location->first_line + i] : NULL;
+
+		write_function(profile, location, line, out);
+		buf_add_str(out, "(...)\n");
+		write_file(profile, location, line, out);
+	} while (++i < location->line_count);
+}
+
+static bool is_library(const struct profile *profile, const struct profile_location *location)
+{
+	const struct profile_line *line;
+	const char *name;
+
+	if (location->line_count == 0)
+		return false;
+	line = &profile->lines[location->first_line + location->line_count - 1];
+	name = profile_string(profile, profile->functions[line->function].name);
+	for (size_t i = 0; i < sizeof(library_names) / sizeof(library_names[0]); i++) {
+		if (strcmp(name, library_names[i]) == 0)
+			return true;
+	}
+	return strncmp(name, "pthread_create", strlen("pthread_create")) == 0 ||
+	       strncmp(name, "__pthread_create", strlen("__pthread_create")) == 0;
+}
+
+/*
+ * How many frames to leave out so that the first is the program's own: those of the file that made
+ * the system call, or, where there is no other file, by name.
+ */
+static uint32_t count_library(const struct profile *profile, const uint32_t *frames, uint32_t count)
+{
+	uint32_t mapping = profile->locations[frames[0]].mapping, i = 0;
+
+	while (i < count && mapping != PROFILE_NO_MAPPING &&
+	       profile->locations[frames[i]].mapping == mapping)
+		i++;
+	if (i < count)
+		return i;
+	for (i = 0; i < count && is_library(profile, &profile->locations[frames[i]]);)
+		i++;
+	return i < count ? i : 0;
+}
+
+/* The stack goes as Go's tracebackancestors has it, so that readers of the format know it. */
+static void write_creator(const struct profile *profile, const struct profile_thread *thread,
+			  struct buf *out)
+{
+	const uint32_t *frames = profile->frames + thread->first_creator;
+	const struct profile_location *location;
+	const struct profile_line *line;
+	uint32_t i, end;
+
+	if (thread->creator_count == 0)
+		return;
+	i = count_library(profile, frames, thread->creator_count);
+	location = &profile->locations[frames[i]];
+	line = location->line_count ? &profile->lines[location->first_line] : NULL;
+	buf_add_str(out, "created by ");
+	write_function(profile, location, line, out);
+	if (thread->creator != 0)
+		buf_printf(out, " in goroutine %" PRId64, thread->creator);
+	buf_add_str(out, "\n");
+	write_file(profile, location, line, out);
+	if (thread->creator == 0)
+		return;
+
+	buf_printf(out, "[originating from goroutine %" PRId64 "]:\n", thread->creator);
+	end = thread->creator_count - i > THREADTEXT_CREATOR_FRAMES ? i + THREADTEXT_CREATOR_FRAMES
+								    : thread->creator_count;
+	for (; i < end; i++)
+		write_location(profile, &profile->locations[frames[i]], out);
+	if (end < thread->creator_count)
+		buf_add_str(out, "...additional frames elided...\n");
+}
+
+static void write_thread(const struct profile *profile, const struct profile_thread *thread,
+			 struct buf *out)
+{
+	const uint32_t *frames = profile->frames + thread->first_frame;
+	uint64_t minutes = thread->state_ns / THREADTEXT_MINUTE_NS;
+
+	buf_printf(out, "goroutine %" PRId64 " [%s", thread->tid,
+		   profile_string(profile, thread->state));
+	if (minutes > 0)
+		buf_printf(out, ", %" PRIu64 " minutes", minutes);
+	buf_add_str(out, "]:\n");
+	for (uint32_t i = 0; i < thread->frame_count; i++)
+		write_location(profile, &profile->locations[frames[i]], out);
+	write_creator(profile, thread, out);
+	buf_add_str(out, "\n");
+}
+
+int threadtext_write(const struct profile *profile, struct buf *out)
+{
+	for (uint32_t i = 0; i < profile->thread_count; i++)
+		write_thread(profile, &profile->threads[i], out);
+	return buf_error(out);
+}

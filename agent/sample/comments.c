@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sample/comments.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COMMENTS_MAX 32U
+#define COMMENTS_BYTES 256U
+
+const char *const comments_kinds[EVENT_SAMPLES_END] = {
+	[EVENT_ALLOC] = "heap",		 [EVENT_FREE] = "heap",	     [EVENT_CPU] = "profile",
+	[EVENT_CREATE] = "threadcreate", [EVENT_THREAD] = "threads",
+};
+
+const char *const comments_losses[EVENT_LOSS_COUNT] = {
+	[EVENT_LOSS_RING_FULL] = "ring_full",
+	[EVENT_LOSS_SCRATCH] = "scratch_full",
+	[EVENT_LOSS_THREAD_STATE] = "thread_state_full",
+	[EVENT_LOSS_LIVE_FULL] = "live_full",
+	[EVENT_LOSS_FREE] = "free_ring_full",
+};
+
+const char *const comments_ends[EVENT_END_COUNT] = {
+	[EVENT_END_COMPLETE] = "complete",
+	[EVENT_END_CUT] = "cut",
+	[EVENT_END_NO_STACK] = "no_stack",
+	[EVENT_END_NO_TABLE] = "no_table",
+	[EVENT_END_NO_MAPPING] = "no_mapping",
+	[EVENT_END_NO_ROW] = "no_row",
+	[EVENT_END_BAD_RULE] = "bad_rule",
+	[EVENT_END_READ_FAULT] = "read_fault",
+	[EVENT_END_LOOP] = "loop",
+	[EVENT_END_FRAME_POINTER] = "frame_pointer",
+};
+
+__attribute__((format(printf, 2, 3))) static int add_comment(struct snapshot *snap,
+							     const char *format, ...)
+{
+	char text[COMMENTS_BYTES];
+	va_list args;
+
+	if (snap->comment_count == COMMENTS_MAX)
+		return 0;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snap->comments[snap->comment_count] = strdup(text);
+	if (!snap->comments[snap->comment_count])
+		return -ENOMEM;
+	snap->comment_count++;
+	return 0;
+}
+
+static void format_time(uint64_t ns, char *text, size_t text_bytes)
+{
+	time_t seconds = (time_t)(ns / 1000000000U);
+	struct tm utc;
+
+	gmtime_r(&seconds, &utc);
+	strftime(text, text_bytes, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+/* The kinds of the stream that a profile is made of: from first to last. */
+static void events_of(enum kind kind, uint16_t *first, uint16_t *last)
+{
+	switch (kind) {
+	case KIND_PROFILE:
+		*first = *last = EVENT_CPU;
+		return;
+	case KIND_THREADCREATE:
+		*first = *last = EVENT_CREATE;
+		return;
+	case KIND_GOROUTINE:
+	case KIND_THREADS:
+		*first = *last = EVENT_THREAD;
+		return;
+	default:
+		*first = EVENT_ALLOC;
+		*last = EVENT_FREE;
+	}
+}
+
+static int comment_losses(const struct store *store, struct snapshot *snap)
+{
+	uint16_t first, last;
+	int err = 0;
+
+	events_of(snap->kind, &first, &last);
+	for (uint16_t i = first; i <= last; i++) {
+		for (int j = 0; j < EVENT_LOSS_COUNT && !err; j++) {
+			if (store->losses[i][j] > 0)
+				err = add_comment(
+					snap, "dropped: %" PRIu64 " records (%s), of all targets",
+					store->losses[i][j], comments_losses[j]);
+		}
+	}
+	return err;
+}
+
+static int comment_stacks(const struct store *store, struct snapshot *snap)
+{
+	uint16_t first, last;
+	int err = 0;
+
+	events_of(snap->kind, &first, &last);
+	for (int i = 0; i < EVENT_END_COUNT && !err; i++) {
+		if (store->ends[first][i] > 0)
+			err = add_comment(snap, "stacks: %" PRIu64 " ended by %s, of all targets",
+					  store->ends[first][i], comments_ends[i]);
+	}
+	return err;
+}
+
+static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
+{
+	struct aggregate_totals totals;
+	int err;
+
+	aggregate_totals(entry->aggregate, &totals);
+	err = add_comment(snap, "source: %s", entry->source[0] ? entry->source : "none");
+	if (!err && entry->allocator[0])
+		err = add_comment(snap, "allocator: %s", entry->allocator);
+	err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
+	if (!err && totals.untracked > 0)
+		err = add_comment(snap,
+				  "inuse is too low: %" PRIu64
+				  " samples found no room in the table of live blocks",
+				  totals.untracked);
+	if (!err && snap->rss_bytes > 0)
+		err = add_comment(snap, "RSS: %" PRIu64 " bytes beside an estimated %.0f in use",
+				  snap->rss_bytes, totals.inuse_bytes);
+	return err;
+}
+
+static int comment_source(const struct store_entry *entry, struct snapshot *snap)
+{
+	switch (snap->kind) {
+	case KIND_HEAP:
+	case KIND_ALLOCS:
+		return comment_heap(entry, snap);
+	case KIND_PROFILE:
+		return add_comment(snap, "source: perf_event cpu-clock, every %" PRIu64 " ns",
+				   snap->period);
+	case KIND_THREADCREATE:
+		return add_comment(snap,
+				   "source: tracepoint sched_process_fork; %" PRIu64
+				   " threads were there before",
+				   entry->threads_at_start);
+	default:
+		return add_comment(snap, "source: task iterator; the process was not stopped");
+	}
+}
+
+int comments_add(const struct store *store, const struct store_entry *entry, struct snapshot *snap)
+{
+	struct aggregate_totals totals;
+	char since[32];
+	int err;
+
+	snap->comments = calloc(COMMENTS_MAX, sizeof(*snap->comments));
+	if (!snap->comments)
+		return -ENOMEM;
+	aggregate_totals(entry->aggregate, &totals);
+	format_time(entry->since_realtime_ns, since, sizeof(since));
+	err = add_comment(snap, "since: %s", since);
+	err = err ?: comment_source(entry, snap);
+	if (!err && totals.overflowed > 0)
+		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
+				  totals.overflowed);
+	if (!err && totals.unmapped_frames > 0)
+		err = add_comment(snap, "%" PRIu64 " frames had an address without mapping",
+				  totals.unmapped_frames);
+	err = err ?: comment_stacks(store, snap);
+	return err ?: comment_losses(store, snap);
+}
