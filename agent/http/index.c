@@ -121,6 +121,10 @@ static void write_target_memory(const struct status_target *target, struct buf *
 	buf_add_str(out, "</td><td class=\"number\">");
 	if (target->rss_bytes > 0)
 		write_bytes(out, target->rss_bytes);
+	buf_add_str(out, "</td><td class=\"number\">");
+	if (target->threads > 0)
+		buf_printf(out, "%" PRIu64 " (%" PRIu64 " made)", target->threads,
+			   target->threads_created);
 	buf_add_str(out, "</td>");
 }
 

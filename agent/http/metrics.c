@@ -175,6 +175,36 @@ static void write_sources(const struct status *status, struct buf *out)
 	}
 }
 
+static void write_unwind(const struct status_unwind *unwind, struct buf *out)
+{
+	const struct {
+		const char *name, *type, *help;
+		uint64_t value;
+	} families[] = {
+		{ "pprofd_unwind_files", "gauge", "Files whose unwind tables are loaded.",
+		  unwind->files },
+		{ "pprofd_unwind_files_without", "gauge",
+		  "Files without call frame information, walked by frame pointer.",
+		  unwind->files_without },
+		{ "pprofd_unwind_rows", "gauge", "Rows of the unwind tables.", unwind->rows },
+		{ "pprofd_unwind_maps", "gauge", "Mappings of targets that the walker knows.",
+		  unwind->maps },
+		{ "pprofd_unwind_bad_rows", "gauge", "Rows that the tables cannot express.",
+		  unwind->bad_rows },
+		{ "pprofd_unwind_bad_fdes", "gauge", "Malformed entries that were left out.",
+		  unwind->bad_fdes },
+		{ "pprofd_unwind_refusals_total", "counter",
+		  "Times that a target's tables found no room.", unwind->refusals },
+		{ "pprofd_unwind_resets_total", "counter",
+		  "Times that all tables were built anew to make room.", unwind->resets },
+	};
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		write_head(out, families[i].name, families[i].type, families[i].help);
+		buf_printf(out, "%s %" PRIu64 "\n", families[i].name, families[i].value);
+	}
+}
+
 static void write_self(const struct metrics_self *self, struct buf *out)
 {
 	write_head(out, "process_cpu_seconds_total", "counter", "CPU time of the agent itself.");
@@ -216,6 +246,7 @@ void metrics_write(const struct status *status, const struct metrics_self *self,
 	write_kinds(status, out);
 	write_counters(&lost, out);
 	write_counters(&stacks, out);
+	write_unwind(&status->unwind, out);
 	write_target_values(status, out);
 	write_sources(status, out);
 	write_self(self, out);

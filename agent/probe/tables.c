@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "object/cfi.h"
+#include "object/debugfile.h"
 #include "object/object.h"
 #include "probe/rowstore.h"
 #include "target/mapping.h"
@@ -95,6 +96,21 @@ void tables_free(struct tables *tables)
 	free(tables);
 }
 
+/* From the file itself, else from the .debug_frame that was moved to a file of its own. */
+static int build_cfi(const struct object *object, struct cfi_table **out)
+{
+	const struct debugfile_search search = { .root = NULL };
+	struct object *debug;
+	int err;
+
+	err = cfi_build(object, out);
+	if (err != -ENOENT || debugfile_open(object, &search, &debug))
+		return err;
+	err = cfi_build(debug, out);
+	object_free(debug);
+	return err;
+}
+
 static int build_file(struct tables *tables, struct object *object, struct file_entry *entry)
 {
 	struct rowstore_place place;
@@ -102,7 +118,7 @@ static int build_file(struct tables *tables, struct object *object, struct file_
 	int err;
 
 	entry->kind = UNWIND_KIND_FRAME_POINTER;
-	err = cfi_build(object, &cfi);
+	err = build_cfi(object, &cfi);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {

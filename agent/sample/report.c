@@ -191,7 +191,7 @@ static int gather(const struct store *store, enum kind kind, pid_t pid, struct s
 		explain_without(without, kind, reason);
 		return -ENOTSUP;
 	}
-	if (set->count == 0)
+	if (set->count == 0 && pid != 0)
 		return -ESRCH;
 	qsort(set->items, set->count, sizeof(struct snapshot *), by_age);
 	return 0;
@@ -338,6 +338,7 @@ int report_status(void *arg, struct status **out)
 	if (err)
 		return err;
 	status->started_ns = store->started_ns;
+	status->unwind = store->unwind;
 	status->targets = calloc(table_count(store->targets) + 1, sizeof(*status->targets));
 	err = status->targets ? fill_counters(store, status) : -ENOMEM;
 	if (err) {

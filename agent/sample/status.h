@@ -45,10 +45,19 @@ struct status_target {
 	bool inuse_is_cut; /* the table of live blocks was full: inuse_bytes is too low */
 };
 
+/* The unwind tables in the kernel's maps. */
+struct status_unwind {
+	uint64_t files, rows, maps;
+	uint64_t files_without; /* walked by frame pointer */
+	uint64_t bad_rows, bad_fdes; /* that could not be expressed, or read */
+	uint64_t refusals, resets; /* what found no room; how often all was built anew */
+};
+
 struct status {
 	struct status_kind kinds[KIND_COUNT];
 	struct status_counter *lost, *stacks;
 	struct status_target *targets;
+	struct status_unwind unwind;
 	size_t lost_count, stack_count, target_count;
 	uint64_t started_ns; /* CLOCK_REALTIME */
 };

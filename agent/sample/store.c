@@ -138,6 +138,11 @@ void store_set_now(struct store *store, uint64_t now_ns)
 	store->replay_now_ns = now_ns;
 }
 
+void store_set_unwind(struct store *store, const struct status_unwind *unwind)
+{
+	store->unwind = *unwind;
+}
+
 void store_expire(struct store *store, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {

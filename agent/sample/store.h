@@ -75,6 +75,9 @@ void store_set_losses(struct store *store, enum event_kind kind, enum event_loss
 /* A store that is not live: what the snapshots' time is, CLOCK_REALTIME. */
 void store_set_now(struct store *store, uint64_t now_ns);
 
+/* What /metrics shows of the unwind tables. */
+void store_set_unwind(struct store *store, const struct status_unwind *unwind);
+
 /* Forgets what ended long ago. Call it every second or so. now_ns: CLOCK_MONOTONIC, as everywhere
  * here. */
 void store_expire(struct store *store, uint64_t now_ns);

@@ -32,6 +32,7 @@ struct store {
 	uint64_t losses[EVENT_SAMPLES_END][EVENT_LOSS_COUNT];
 	uint64_t gone[EVENT_SAMPLES_END]; /* records of targets that are no more */
 	uint64_t malformed;
+	struct status_unwind unwind;
 };
 
 #endif

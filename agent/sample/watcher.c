@@ -431,6 +431,23 @@ static void pass_losses(struct watcher *watcher)
 	}
 }
 
+static void pass_totals(struct watcher *watcher)
+{
+	struct tables_totals totals;
+
+	tables_get_totals(watcher->options.tables, &totals);
+	store_set_unwind(watcher->options.store, &(struct status_unwind){
+							 .files = totals.files,
+							 .rows = totals.rows,
+							 .maps = totals.maps,
+							 .files_without = totals.files_without,
+							 .bad_rows = totals.bad_rows,
+							 .bad_fdes = totals.bad_fdes,
+							 .refusals = totals.refusals,
+							 .resets = totals.resets,
+						 });
+}
+
 static void find_lost_frees(struct watcher *watcher)
 {
 	uint64_t lost = kernel_losses(watcher->options.kernel, EVENT_FREE, EVENT_LOSS_FREE);
@@ -479,6 +496,7 @@ int watcher_tick(struct watcher *watcher, uint64_t now_ns)
 		watcher->refreshed_ns = now_ns;
 		watcher_mark(watcher, 0); /* an munmap tells nobody */
 		pass_losses(watcher);
+		pass_totals(watcher);
 		find_lost_frees(watcher);
 		renew_tables(watcher, now_ns);
 		store_expire(watcher->options.store, now_ns);
