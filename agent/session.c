@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session.h"
 #include "base/log.h"
+#include "base/now.h"
 #include "config.h"
 #include "http/server.h"
 #include "object/cache.h"
@@ -49,14 +50,6 @@ struct session {
 #define SESSION_RING_BYTES (8U << 20)
 #define SESSION_ERROR_BYTES 256
 #define SESSION_COALESCE_NS 5000000
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 /* Blocked before any thread starts, so that all are. */
 static int take_signals(struct session *session)
@@ -371,7 +364,7 @@ static void loop(struct session *session)
 	uint64_t quiet_until_ns = 0;
 
 	while (!session->should_stop) {
-		uint64_t now_ns = monotonic_ns();
+		uint64_t now_ns = now_monotonic_ns();
 		bool is_quiet = now_ns < quiet_until_ns, more;
 
 		fds[3].fd = session->sideband && !is_quiet ? sideband_fd(session->sideband) : -1;
@@ -381,7 +374,7 @@ static void loop(struct session *session)
 			log_error("poll: %s", strerror(errno));
 			return;
 		}
-		now_ns = monotonic_ns();
+		now_ns = now_monotonic_ns();
 		if (fds[3].fd >= 0 && (fds[3].revents & POLLIN) != 0)
 			quiet_until_ns = fetch_sideband(session, now_ns);
 		more = fetch(session);

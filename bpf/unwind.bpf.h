@@ -47,8 +47,14 @@ struct unwind_walk {
 #define UNWIND_UCONTEXT_RBP 120
 #define UNWIND_UCONTEXT_RSP 160
 #define UNWIND_UCONTEXT_RIP 168
-/* mov $15, %rax; syscall: rt_sigreturn. 9 bytes, of which 8 tell enough. */
+/* mov $15, %rax; syscall: rt_sigreturn. Of 9 bytes 8 tell enough. */
 #define UNWIND_SIGRETURN 0x0f0000000fc0c748ULL
+#define UNWIND_SIGRETURN_BYTES 9
+
+/* The last code of the trampoline for return probes. */
+#define UNWIND_POP_R11 0x5b41
+#define UNWIND_POP_RCX 0x59
+#define UNWIND_RET 0xc3
 
 #define UNWIND_MAP_STEPS 14 /* log2 of MAPPING_MAX */
 #define UNWIND_ROW_STEPS 15
@@ -182,7 +188,10 @@ static __always_inline bool unwind_without_row(struct unwind_context *context,
 {
 	__u64 code;
 
-	if (walk->is_return && unwind_read(context, walk->ip, &code) && code == UNWIND_SIGRETURN)
+	/* In the system call itself a leaf stands behind the code. */
+	if (unwind_read(context, walk->ip - (walk->is_return ? 0 : UNWIND_SIGRETURN_BYTES),
+			&code) &&
+	    code == UNWIND_SIGRETURN)
 		return unwind_signal(context, walk);
 	/*
 	 * C libraries end the information before the system call of clone, since it does not hold
@@ -242,6 +251,25 @@ static __always_inline bool unwind_set_return(struct unwind_walk *walk, __u64 ip
 	return true;
 }
 
+/* Stores where the return address is when the trampoline has made its call: behind what it pops. */
+static __always_inline bool unwind_trampoline_pops(struct unwind_context *context,
+						   struct unwind_walk *walk, __u64 *slot)
+{
+	__u64 code;
+
+	if (!unwind_read(context, walk->ip, &code))
+		return false;
+	if ((__u16)code == UNWIND_POP_R11)
+		*slot = walk->sp + 16;
+	else if ((__u8)code == UNWIND_POP_RCX)
+		*slot = walk->sp + 8;
+	else if ((__u8)code == UNWIND_RET)
+		*slot = walk->sp;
+	else
+		return false;
+	return true;
+}
+
 /*
  * Probes send a thread through pages of the kernel's: as the return address of a function whose
  * return is awaited, at the trampoline that it returns to, or at the copy of an instruction that is
@@ -268,8 +296,10 @@ static __always_inline bool unwind_leave_uprobes(struct unwind_context *context,
 	pending.high = walk->sp + 16;
 	if (unwind_pending_return(context, &pending))
 		return unwind_set_return(walk, pending.ip, pending.low + 8);
-	return unwind_read(context, walk->sp + 16, &ip) && unwind_find_map(context, walk, ip - 1) &&
-	       unwind_set_return(walk, ip, walk->sp + 24);
+	if (!unwind_trampoline_pops(context, walk, &pending.low))
+		return false;
+	return unwind_read(context, pending.low, &ip) && unwind_find_map(context, walk, ip - 1) &&
+	       unwind_set_return(walk, ip, pending.low + 8);
 }
 
 /* The leaf once more: what lay on top of its stack was pushed by the instruction that it stands at.

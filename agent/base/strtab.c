@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/strtab.h"
+#include "base/hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,21 +22,11 @@ struct strtab {
 
 #define STRTAB_FIRST_SLOTS 64U
 
-/* FNV-1a, 64 bits folded to 32; http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_bytes(const char *str, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325U;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)str[i]) * 0x100000001b3U;
-	return (uint32_t)(h ^ (h >> 32));
-}
-
 /* The slot that holds the string, or the free one where it belongs. */
 static uint32_t *find_slot(const struct strtab *tab, const char *str, size_t len)
 {
 	uint32_t mask = tab->slot_count - 1;
-	uint32_t i = hash_bytes(str, len) & mask;
+	uint32_t i = hash_fold(hash_add(HASH_START, str, len)) & mask;
 
 	while (tab->slots[i] != 0) {
 		const char *have = strtab_get(tab, tab->slots[i] - 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/table.h"
+#include "base/hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,17 +25,6 @@ struct table {
 
 #define TABLE_IN_USE (UINT32_MAX - 1)
 #define TABLE_FIRST_ENTRIES 16U
-
-/* FNV-1a, 64 bits folded to 32; http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_key(const void *key, size_t len)
-{
-	const unsigned char *bytes = key;
-	uint64_t h = 0xcbf29ce484222325U;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ bytes[i]) * 0x100000001b3U;
-	return (uint32_t)(h ^ (h >> 32));
-}
 
 static uint32_t *find_slot(const struct table *tab, const void *key, uint32_t hash)
 {
@@ -101,7 +91,7 @@ static uint32_t take_index(struct table *tab)
 
 int table_add(struct table *tab, const void *key, uint32_t *index, bool *added)
 {
-	uint32_t hash = hash_key(key, tab->key_bytes);
+	uint32_t hash = hash_fold(hash_add(HASH_START, key, tab->key_bytes));
 	uint32_t *slot = find_slot(tab, key, hash);
 	char *entry;
 
@@ -162,7 +152,7 @@ void table_remove(struct table *tab, uint32_t index)
 
 uint32_t table_find(const struct table *tab, const void *key)
 {
-	uint32_t slot = *find_slot(tab, key, hash_key(key, tab->key_bytes));
+	uint32_t slot = *find_slot(tab, key, hash_fold(hash_add(HASH_START, key, tab->key_bytes)));
 
 	return slot ? slot - 1 : TABLE_NONE;
 }

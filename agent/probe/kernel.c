@@ -248,6 +248,9 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 
 	return (struct kernel_programs){
 		.mode = kernel->mode,
+		.attach_type = is_session			      ? ATTACH_UPROBE_SESSION
+			       : kernel->mode == KERNEL_UPROBES_MULTI ? ATTACH_UPROBE_MULTI
+								      : 0,
 		.enter_fd = bpf_program__fd(is_session ? skel->progs.alloc_session
 						       : skel->progs.alloc_enter),
 		.leave_fd = is_session ? -1 : bpf_program__fd(skel->progs.alloc_leave),

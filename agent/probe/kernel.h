@@ -29,6 +29,7 @@ enum kernel_uprobes { KERNEL_UPROBES_SINGLE, KERNEL_UPROBES_MULTI, KERNEL_UPROBE
 
 struct kernel_programs {
 	enum kernel_uprobes mode;
+	uint32_t attach_type; /* of uprobe links, enum bpf_attach_type; 0: single */
 	int enter_fd; /* in a session, the program for both ends */
 	int leave_fd; /* -1 in a session */
 	int cpu_fd;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/tables.h"
 #include "base/log.h"
+#include "base/now.h"
 #include "base/table.h"
 #include "object/cfi.h"
 #include "object/debugfile.h"
@@ -51,14 +52,6 @@ struct tables {
 /* A walk takes microseconds; it can be preempted for longer, but not for this long. */
 #define TABLES_REST_NS 2000000000U
 #define TABLES_RESET_NS 20000000
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 int tables_new(const struct kernel_tables *maps, struct tables **out)
 {
@@ -192,7 +185,7 @@ static int fill_map(struct tables *tables, const struct mapping *mapping, struct
 /* The first run that has rested long enough and is large enough, else unused space. */
 static int allocate_maps(struct tables *tables, uint32_t count, uint32_t *first)
 {
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = now_monotonic_ns();
 
 	for (size_t i = 0; i < tables->resting_count; i++) {
 		struct resting *run = &tables->resting[i];
@@ -217,7 +210,8 @@ static void release_maps(struct tables *tables, uint32_t first, uint32_t count)
 {
 	if (count == 0 || tables->resting_count == TABLES_MAX_RESTING)
 		return;
-	tables->resting[tables->resting_count++] = (struct resting){ first, count, monotonic_ns() };
+	tables->resting[tables->resting_count++] =
+		(struct resting){ first, count, now_monotonic_ns() };
 	tables->totals.maps -= count;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,6 @@ struct link_create {
 };
 
 #define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type, include/uapi/linux/bpf.h */
-#define ATTACH_UPROBE_MULTI 48
-#define ATTACH_UPROBE_SESSION 57
 #define UPROBE_MULTI_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
 
 static int create_link(const struct link_create *attr)
@@ -63,8 +62,7 @@ static int add_multi(struct uprobe_set *set, const struct kernel_programs *progr
 {
 	struct link_create attr = {
 		.prog_fd = (uint32_t)(is_return ? programs->leave_fd : programs->enter_fd),
-		.attach_type = programs->mode == KERNEL_UPROBES_SESSION ? ATTACH_UPROBE_SESSION
-									: ATTACH_UPROBE_MULTI,
+		.attach_type = programs->attach_type,
 		.multi = { .path = (uintptr_t)path,
 			   .offsets = (uintptr_t)sites->offsets,
 			   .cookies = (uintptr_t)sites->cookies,
@@ -195,4 +193,24 @@ void uprobe_detach(struct uprobe_set *set)
 	while (set->count > 0)
 		close(set->fds[--set->count]);
 	free(set);
+}
+
+static void *detach(void *set)
+{
+	uprobe_detach(set);
+	return NULL;
+}
+
+void uprobe_detach_later(struct uprobe_set *set)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	err = pthread_create(&thread, &attr, detach, set);
+	pthread_attr_destroy(&attr);
+	if (err)
+		uprobe_detach(set);
 }

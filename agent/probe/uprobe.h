@@ -34,4 +34,7 @@ __attribute__((warn_unused_result)) int uprobe_attach(const struct kernel_progra
 /* Takes the probes away. Waits for the kernel, some 30 ms. */
 void uprobe_detach(struct uprobe_set *set);
 
+/* The same without waiting, for a process that is gone: a thread of its own waits. */
+void uprobe_detach_later(struct uprobe_set *set);
+
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profile/build.h"
 #include "profile/builder.h"
+#include "base/now.h"
 
 #include "object/object.h"
 #include "profile/scale.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int add_path(struct profile *profile, const char *path, uint32_t *index)
 {
@@ -330,13 +330,11 @@ static void find_times(const struct snapshot_set *set, uint64_t *since_ns, uint6
 static void set_times(struct profile *profile, const struct build_options *options)
 {
 	uint64_t since_ns = 0, begin_ns = 0, end_ns = 0, ignored;
-	struct timespec clock;
 
 	find_times(options->before, &since_ns, &begin_ns, &end_ns);
 	find_times(options->now, &since_ns, &ignored, &end_ns);
 	if (end_ns == 0) { /* there are no targets, yet readers want a time */
-		clock_gettime(CLOCK_REALTIME, &clock);
-		end_ns = (uint64_t)clock.tv_sec * 1000000000U + (uint64_t)clock.tv_nsec;
+		end_ns = now_realtime_ns();
 		since_ns = end_ns;
 	}
 	if (begin_ns == 0)

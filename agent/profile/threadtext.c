@@ -25,18 +25,26 @@ static void write_name(struct buf *out, const char *text)
 	}
 }
 
+/* The path of what is mapped there; "" where that is no file. */
+static const char *mapped_path(const struct profile *profile,
+			       const struct profile_location *location)
+{
+	if (location->mapping == PROFILE_NO_MAPPING)
+		return "";
+	return profile_string(profile, profile->mappings[location->mapping].file);
+}
+
 static void write_mapping(const struct profile *profile, const struct profile_location *location,
 			  struct buf *out)
 {
+	const char *path = mapped_path(profile, location), *slash;
 	const struct profile_mapping *mapping;
-	const char *path, *slash;
 
-	if (location->mapping == PROFILE_NO_MAPPING) {
+	if (path[0] == '\0') {
 		buf_printf(out, "0x%" PRIx64, location->address);
 		return;
 	}
 	mapping = &profile->mappings[location->mapping];
-	path = profile_string(profile, mapping->file);
 	slash = strrchr(path, '/');
 	write_name(out, slash ? slash + 1 : path);
 	buf_printf(out, "+0x%" PRIx64, location->address - mapping->start + mapping->offset);
@@ -45,15 +53,12 @@ static void write_mapping(const struct profile *profile, const struct profile_lo
 static void write_file(const struct profile *profile, const struct profile_location *location,
 		       const struct profile_line *line, struct buf *out)
 {
-	uint32_t file = line ? profile->functions[line->function].file : 0;
+	const char *path = mapped_path(profile, location);
 
+	if (line && profile->functions[line->function].file != 0)
+		path = profile_string(profile, profile->functions[line->function].file);
 	buf_add_str(out, "\t");
-	if (file != 0)
-		write_name(out, profile_string(profile, file));
-	else if (location->mapping != PROFILE_NO_MAPPING)
-		write_name(out, profile_string(profile, profile->mappings[location->mapping].file));
-	else
-		buf_add_str(out, "?");
+	write_name(out, path[0] != '\0' ? path : "?");
 	buf_printf(out, ":%" PRId64 " +0x%" PRIx64 "\n", line ? line->line : 0,
 		   location->function_offset);
 }

@@ -121,10 +121,13 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 	return err;
 }
 
-void process_fini(struct process *process)
+void process_fini(struct process *process, bool is_gone)
 {
 	for (size_t i = 0; i < process->probe_count; i++) {
-		uprobe_detach(process->probes[i].set);
+		if (is_gone)
+			uprobe_detach_later(process->probes[i].set);
+		else
+			uprobe_detach(process->probes[i].set);
 		object_free(process->probes[i].object);
 	}
 	free(process->probes);

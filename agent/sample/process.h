@@ -44,7 +44,10 @@ __attribute__((warn_unused_result)) int process_refresh(struct process *process,
 							struct allocator_finder *finder,
 							uint64_t now_ns);
 
-/* Takes the probes away and frees what it holds, not the struct itself. */
-void process_fini(struct process *process);
+/*
+ * Takes the probes away, without waiting where the process is gone, and frees what it holds, not
+ * the struct itself.
+ */
+void process_fini(struct process *process, bool is_gone);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/recorder.h"
 #include "base/log.h"
+#include "base/now.h"
 #include "object/object.h"
 #include "sample/record.h"
 #include "sample/report.h"
@@ -73,7 +74,7 @@ int recorder_free(struct recorder *recorder)
 
 	if (!recorder)
 		return 0;
-	time.realtime_ns = report_realtime_ns();
+	time.realtime_ns = now_realtime_ns();
 	write_record(recorder, &time.head, sizeof(time), NULL);
 	if (fclose(recorder->file) && !recorder->err)
 		recorder->err = -errno;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/report.h"
+#include "base/now.h"
 #include "base/table.h"
 #include "sample/comments.h"
 #include "sample/store_private.h"
@@ -13,14 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-uint64_t report_realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
 
 /* Which of the store's collectors a kind comes from; 0: none yet. */
 static uint32_t collector_of(enum kind kind)
@@ -82,7 +75,7 @@ static int snapshot_entry(const struct store *store, const struct store_entry *e
 	snap->target = entry->id;
 	snap->pid = entry->pid;
 	memcpy(snap->comm, entry->comm, sizeof(snap->comm));
-	snap->taken_ns = store->options.is_live ? report_realtime_ns() : store->replay_now_ns;
+	snap->taken_ns = store->options.is_live ? now_realtime_ns() : store->replay_now_ns;
 	snap->since_ns = entry->since_realtime_ns;
 	if (store->options.is_live && !entry->has_ended)
 		snap->rss_bytes = procfs_rss_bytes(entry->pid);

@@ -15,7 +15,4 @@ __attribute__((warn_unused_result)) int report_snapshot(void *arg, enum kind kin
 							char reason[DESK_REASON_BYTES]);
 __attribute__((warn_unused_result)) int report_status(void *arg, struct status **out);
 
-/* CLOCK_REALTIME in nanoseconds. */
-uint64_t report_realtime_ns(void);
-
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/stacktab.h"
+#include "base/hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,20 +19,10 @@ struct stacktab {
 #define STACKTAB_FIRST_STACKS 64U
 #define STACKTAB_FIRST_FRAMES 1024U
 
-/* FNV-1a over whole words, 64 bits folded to 32; http://www.isthe.com/chongo/tech/comp/fnv/ */
-static uint32_t hash_frames(const uint32_t *frames, uint32_t count)
-{
-	uint64_t h = 0xcbf29ce484222325U;
-
-	for (uint32_t i = 0; i < count; i++)
-		h = (h ^ frames[i]) * 0x100000001b3U;
-	return (uint32_t)(h ^ (h >> 32));
-}
-
 static uint32_t *find_slot(const struct stacktab *tab, const uint32_t *frames, uint32_t count)
 {
 	uint32_t mask = tab->slot_count - 1;
-	uint32_t i = hash_frames(frames, count) & mask;
+	uint32_t i = hash_fold(hash_add(HASH_START, frames, count * sizeof(*frames))) & mask;
 
 	for (; tab->slots[i] != 0; i = (i + 1) & mask) {
 		const struct snapshot_stack *have = &tab->stacks[tab->slots[i] - 1];

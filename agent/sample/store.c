@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/store.h"
 #include "base/log.h"
+#include "base/now.h"
 #include "base/table.h"
 #include "sample/report.h"
 #include "sample/store_private.h"
@@ -26,7 +27,7 @@ int store_new(const struct store_options *options, struct store **out)
 		return -ENOMEM;
 	store->options = *options;
 	store->budget.max_bytes = STORE_BUDGET_BYTES;
-	store->started_ns = report_realtime_ns();
+	store->started_ns = now_realtime_ns();
 	err = table_new(sizeof(uint32_t), sizeof(struct store_entry), STORE_MAX_TARGETS,
 			&store->targets);
 	if (err) {
@@ -204,20 +205,32 @@ void store_begin_threads(struct store *store, uint32_t id, uint64_t now_ns)
 		threadlist_begin(entry->threads, now_ns);
 }
 
+static uint32_t find_stack(struct store *store, struct store_entry *entry,
+			   const struct event_sample *sample)
+{
+	if (sample->frame_count == 0)
+		return SNAPSHOT_NO_STACK;
+	count_end(store, sample);
+	return aggregate_find_stack(entry->aggregate, sample);
+}
+
 void store_add_thread(struct store *store, uint32_t id, const struct event_thread *thread,
 		      const struct event_sample *sample)
 {
 	struct store_entry *entry = find_entry(store, id);
-	uint32_t stack = SNAPSHOT_NO_STACK;
 
-	if (!entry || !is_whole(store, sample))
-		return;
-	if (sample->frame_count > 0) {
-		count_end(store, sample);
-		stack = aggregate_find_stack(entry->aggregate, sample);
-	}
-	if (threadlist_add(entry->threads, thread, stack))
+	if (entry && is_whole(store, sample) &&
+	    threadlist_add(entry->threads, thread, find_stack(store, entry, sample)))
 		store->gone[EVENT_THREAD]++;
+}
+
+void store_retake_thread(struct store *store, uint32_t id, const struct event_thread *thread,
+			 const struct event_sample *sample)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (entry && is_whole(store, sample))
+		threadlist_retake(entry->threads, thread, find_stack(store, entry, sample));
 }
 
 void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns)

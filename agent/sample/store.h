@@ -55,12 +55,14 @@ void store_end_target(struct store *store, uint32_t id, uint64_t now_ns);
 #define STORE_KEEP_NS 60000000000ULL
 
 /*
- * The threads of a target, as they were read: begin, add each, set the stacks of those that ran,
- * end. now_ns: CLOCK_MONOTONIC. An unknown id is ignored.
+ * The threads of a target, as they were read: begin, add each, retake those that had no stack, end.
+ * now_ns: CLOCK_MONOTONIC. An unknown id is ignored.
  */
 void store_begin_threads(struct store *store, uint32_t id, uint64_t now_ns);
 void store_add_thread(struct store *store, uint32_t id, const struct event_thread *thread,
 		      const struct event_sample *sample);
+void store_retake_thread(struct store *store, uint32_t id, const struct event_thread *thread,
+			 const struct event_sample *sample);
 void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns);
 /* The target's list, to ask what it lacks. NULL for an unknown id. Borrowed until the target
  * expires. */

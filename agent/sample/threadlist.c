@@ -82,10 +82,23 @@ void threadlist_begin(struct threadlist *list, uint64_t now_ns)
 	list->number++;
 }
 
+static void fill(const struct threadlist *list, const struct event_thread *thread, uint32_t stack,
+		 struct snapshot_thread *item)
+{
+	*item = (struct snapshot_thread){
+		.tid = thread->tid,
+		.state = threadstate_name(thread),
+		.state_ns = list->begin_ns > thread->ran_ns ? list->begin_ns - thread->ran_ns : 0,
+		.stack = stack,
+		.creator_stack = SNAPSHOT_NO_STACK,
+		.is_running = (thread->flags & EVENT_THREAD_ON_CPU) != 0,
+	};
+	memcpy(item->name, thread->comm, sizeof(item->name));
+	item->name[sizeof(item->name) - 1] = '\0';
+}
+
 int threadlist_add(struct threadlist *list, const struct event_thread *thread, uint32_t stack)
 {
-	struct snapshot_thread *item;
-
 	if (list->count == THREADLIST_MAX_THREADS)
 		return -ENOSPC;
 	if (list->count == list->cap) {
@@ -97,18 +110,16 @@ int threadlist_add(struct threadlist *list, const struct event_thread *thread, u
 		list->items = larger;
 		list->cap = cap;
 	}
-	item = &list->items[list->count++];
-	*item = (struct snapshot_thread){
-		.tid = thread->tid,
-		.state = threadstate_name(thread),
-		.state_ns = list->begin_ns > thread->ran_ns ? list->begin_ns - thread->ran_ns : 0,
-		.stack = stack,
-		.creator_stack = SNAPSHOT_NO_STACK,
-		.is_running = (thread->flags & EVENT_THREAD_ON_CPU) != 0,
-	};
-	memcpy(item->name, thread->comm, sizeof(item->name));
-	item->name[sizeof(item->name) - 1] = '\0';
+	fill(list, thread, stack, &list->items[list->count++]);
 	return 0;
+}
+
+void threadlist_retake(struct threadlist *list, const struct event_thread *thread, uint32_t stack)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].tid == thread->tid && list->items[i].stack == SNAPSHOT_NO_STACK)
+			fill(list, thread, stack, &list->items[i]);
+	}
 }
 
 void threadlist_set_stack(struct threadlist *list, pid_t tid, uint32_t stack)

@@ -29,8 +29,11 @@ void threadlist_begin(struct threadlist *list, uint64_t now_ns);
 __attribute__((warn_unused_result)) int threadlist_add(struct threadlist *list,
 						       const struct event_thread *thread,
 						       uint32_t stack);
-/* The stack of a thread that ran while the list was made. */
+/* The stack of a thread that ran while the list was made; or, where it does so no longer, all of
+ * it.
+ */
 void threadlist_set_stack(struct threadlist *list, pid_t tid, uint32_t stack);
+void threadlist_retake(struct threadlist *list, const struct event_thread *thread, uint32_t stack);
 /* The list is whole: its threads get their makers; those of threads that are gone are forgotten. */
 void threadlist_end(struct threadlist *list, uint64_t now_ns);
 

@@ -48,6 +48,9 @@ static const struct {
 	{ SYS_sendmmsg, "send" },
 	{ SYS_wait4, "wait for child" },
 	{ SYS_waitid, "wait for child" },
+	{ SYS_vfork, "wait for child" },
+	{ SYS_clone, "wait for child" }, /* as posix_spawn() has it, until the child calls exec */
+	{ 435 /* clone3, 5.3 */, "wait for child" },
 	{ SYS_pause, "signal wait" },
 	{ SYS_rt_sigsuspend, "signal wait" },
 	{ SYS_rt_sigtimedwait, "signal wait" },

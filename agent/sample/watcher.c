@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/watcher.h"
 #include "base/log.h"
+#include "base/now.h"
 #include "base/table.h"
 #include "probe/kernel.h"
 #include "probe/tables.h"
@@ -56,14 +57,6 @@ struct watcher {
 #define WATCHER_SHARE_NS 5000000U /* who asks so soon is given the same list */
 #define WATCHER_RESET_NS 60000000000ULL
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 int watcher_new(const struct watcher_options *options, struct watcher **out)
 {
 	struct watcher *watcher = calloc(1, sizeof(*watcher));
@@ -92,7 +85,7 @@ void watcher_free(struct watcher *watcher)
 		return;
 	for (uint32_t i = 0; watcher->processes && i < table_end(watcher->processes); i++) {
 		if (table_used(watcher->processes, i))
-			process_fini(table_entry(watcher->processes, i));
+			process_fini(table_entry(watcher->processes, i), false);
 	}
 	table_free(watcher->processes);
 	allocator_finder_free(watcher->finder);
@@ -104,7 +97,7 @@ void watcher_free(struct watcher *watcher)
 void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*fetch)(void *arg),
 		     void *arg)
 {
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = now_monotonic_ns();
 
 	if (kind != KIND_THREADS && kind != KIND_GOROUTINE)
 		return;
@@ -157,9 +150,9 @@ static void end_process(struct watcher *watcher, uint32_t id)
 	log_info("pid %d is no longer profiled", process->pid);
 	kernel_remove_target(watcher->options.kernel, process->host_pid, id);
 	tables_remove(watcher->options.tables, id);
-	process_fini(process);
+	process_fini(process, true);
 	table_remove(watcher->processes, table_find(watcher->processes, &id));
-	store_end_target(watcher->options.store, id, monotonic_ns());
+	store_end_target(watcher->options.store, id, now_monotonic_ns());
 	recorder_end_target(watcher->options.recorder, id);
 }
 
@@ -170,7 +163,7 @@ static int announce(struct watcher *watcher, uint32_t id, const struct candidate
 		.id = id,
 		.pid = from->pid,
 		.exe = exe,
-		.since_ns = report_realtime_ns(),
+		.since_ns = now_realtime_ns(),
 	};
 	int err;
 
@@ -206,7 +199,9 @@ static int add_process(struct watcher *watcher, const struct candidate *from)
 	err = err
 		      ?: kernel_add_target(watcher->options.kernel, from->host_pid, id,
 					   watcher->options.collect);
-	err = err ?: process_refresh(process, &watcher->options, watcher->finder, monotonic_ns());
+	err = err
+		      ?: process_refresh(process, &watcher->options, watcher->finder,
+					 now_monotonic_ns());
 	if (err == -ESRCH || err == -ENOSPC || err == -ENOMEM) {
 		end_process(watcher, id);
 		return err;
@@ -302,7 +297,7 @@ static void add_candidate(struct watcher *watcher, const struct event_process *e
 		.pid = event->pid,
 		.host_pid = event->host_pid,
 		.is_pinned = is_pinned,
-		.due_ns = monotonic_ns() + WATCHER_CANDIDATE_NS,
+		.due_ns = now_monotonic_ns() + WATCHER_CANDIDATE_NS,
 	};
 	memcpy(candidate->comm, event->comm, sizeof(candidate->comm));
 }
@@ -334,7 +329,7 @@ static void refresh_one(struct watcher *watcher, struct process *process, uint64
 static void follow_misses(struct watcher *watcher, struct process *process,
 			  const struct event_sample *sample)
 {
-	uint64_t now_ns = monotonic_ns();
+	uint64_t now_ns = now_monotonic_ns();
 
 	if (sample->end == EVENT_END_NO_MAPPING &&
 	    now_ns - process->refreshed_ns >= WATCHER_MISS_REFRESH_NS)

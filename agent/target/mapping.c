@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/mapping.h"
+#include "base/hash.h"
 #include "object/cache.h"
 #include "object/object.h"
 
@@ -154,8 +155,7 @@ const struct mapping *mapping_find(const struct mapping_list *list, uint64_t add
 
 int mapping_fingerprint(pid_t pid, uint64_t *out)
 {
-	uint64_t h = 0xcbf29ce484222325U; /* FNV-1a, 64 bits;
-					     http://www.isthe.com/chongo/tech/comp/fnv/ */
+	uint64_t hash = HASH_START;
 	char path[32], text[8192];
 	ssize_t got;
 	int fd, err;
@@ -164,12 +164,10 @@ int mapping_fingerprint(pid_t pid, uint64_t *out)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	while ((got = read(fd, text, sizeof(text))) > 0) {
-		for (ssize_t i = 0; i < got; i++)
-			h = (h ^ (unsigned char)text[i]) * 0x100000001b3U;
-	}
+	while ((got = read(fd, text, sizeof(text))) > 0)
+		hash = hash_add(hash, text, (size_t)got);
 	err = got < 0 ? -errno : 0;
 	close(fd);
-	*out = h | 1;
+	*out = hash | 1;
 	return err;
 }

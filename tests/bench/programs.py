@@ -3,6 +3,7 @@
 
 import contextlib
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from harness import Process, wait_until  # noqa: E402
 TARGETS = HERE.parent / "targets"
 LIBRARIES = ["-lbpf", "-ldw", "-lelf", "-lz", "-llzma", "-lprotobuf-c", "-lmicrohttpd", "-lZydis",
              "-liberty", "-lpthread", "-lm"]
+LIBC = "/lib/x86_64-linux-gnu/libc.so.6"
 BIG_FILE = "/usr/lib/x86_64-linux-gnu/libLLVM-14.so.1"
 
 SQL = """
@@ -126,8 +128,17 @@ class Programs:
         finally:
             program.kill()
 
+    def start(self, *argv, stdin=None, stdout=subprocess.DEVNULL):
+        """
+        With a copy of the C library: a probe on a file is met by all who map it, and another
+        agent's probe for another process makes the kernel replace return addresses in this one.
+        """
+        folder = self.once("lib", lambda path: path.mkdir() or shutil.copy(LIBC, path))
+        return Process(argv, stdin=stdin or subprocess.PIPE, stdout=stdout,
+                       env={"LD_LIBRARY_PATH": str(folder)})
+
     def alone(self, *argv, stdin=None):
-        process = Process(argv, stdin=stdin or subprocess.PIPE, stdout=subprocess.DEVNULL)
+        process = self.start(*argv, stdin=stdin)
         return Running(process.pid, process)
 
     def once(self, name, make):
@@ -144,8 +155,8 @@ class Programs:
 
     def redis(self):
         path = self.folder / "redis.sock"
-        server = Process(["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
-                          "--appendonly", "no"], stdout=subprocess.DEVNULL)
+        server = self.start("redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+                            "--appendonly", "no")
         wait_until(path.exists, 10, "redis-server")
         load = Process(["redis-benchmark", "-s", path, "-l", "-q", "-c", "4", "-r", "10000", "-t",
                         "set,get,incr,lpush,rpop,sadd,hset,zadd,zpopmin,lrange_100,mset"],
@@ -176,7 +187,8 @@ class Programs:
         def make(path):
             path.mkdir()
             subprocess.run(["javac", "-d", path, TARGETS / "Churn.java"], check=True)
-        process = Process(["java", "-cp", self.once("java", make), "Churn"])
+        process = self.start("java", "-cp", self.once("java", make), "Churn",
+                             stdout=subprocess.PIPE)
         process.expect("ready")
         time.sleep(1)
         return Running(process.pid, process)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/recorder.h"
+#include "base/now.h"
 
 #include "object/object.h"
 #include "sample/record.h"
@@ -79,7 +80,7 @@ static const struct record_time *expect_end(struct tape *tape)
 
 static void a_recording_begins_with_its_options_and_ends_with_the_time(void **state)
 {
-	uint64_t before_ns = report_realtime_ns();
+	uint64_t before_ns = now_realtime_ns();
 	const struct record_start *begin;
 	struct recorder *recorder;
 	struct tape tape;
@@ -93,7 +94,7 @@ static void a_recording_begins_with_its_options_and_ends_with_the_time(void **st
 	assert_int_equal(begin->alloc_interval, 4096);
 	assert_int_equal(begin->cpu_period_ns, 10101010);
 	assert_int_equal(begin->collect, EVENT_COLLECT_ALLOC);
-	assert_in_range(expect_end(&tape)->realtime_ns, before_ns, report_realtime_ns());
+	assert_in_range(expect_end(&tape)->realtime_ns, before_ns, now_realtime_ns());
 }
 
 static void events_are_written_as_they_are(void **state)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/report.h"
+#include "base/now.h"
 
 #include "sample/store.h"
 
@@ -235,7 +236,7 @@ static void a_snapshot_tells_whose_and_when(void **state)
 static void a_live_target_is_looked_up_in_proc_until_it_ends(void **state)
 {
 	struct store *store = new_store(ALL, true);
-	uint64_t before_ns = report_realtime_ns();
+	uint64_t before_ns = now_realtime_ns();
 	struct snapshot_set *set;
 	struct status *status;
 
@@ -243,7 +244,7 @@ static void a_live_target_is_looked_up_in_proc_until_it_ends(void **state)
 	add_target(store, 1, getpid());
 	set = take(store, KIND_HEAP, getpid());
 	assert_in_range(set->items[0]->rss_bytes, 4096, UINT32_MAX);
-	assert_in_range(set->items[0]->taken_ns, before_ns, report_realtime_ns());
+	assert_in_range(set->items[0]->taken_ns, before_ns, now_realtime_ns());
 	snapshot_set_free(set);
 	assert_int_equal(report_status(store, &status), 0);
 	assert_in_range(status->targets[0].rss_bytes, 4096, UINT32_MAX);

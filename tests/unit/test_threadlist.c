@@ -80,7 +80,7 @@ static void a_thread_is_as_the_kernel_said(void **state)
 					     .host_tid = 1041,
 					     .state = 1,
 					     .syscall = 35,
-					     .ran_ns = BEGIN_NS - 90000000000,
+					     .ran_ns = 10000000000,
 					     .comm = "fifteen letters" };
 	const struct event_thread just_ran = { .tid = 42, .ran_ns = BEGIN_NS + 7, .comm = "x" };
 	struct threadlist *list = new_list();
@@ -96,7 +96,7 @@ static void a_thread_is_as_the_kernel_said(void **state)
 	assert_int_equal(snap->threads[1].state_ns, 0);
 	snapshot_free(snap);
 
-	threadlist_begin(list, 100000000000 + BEGIN_NS);
+	threadlist_begin(list, 200000000000);
 	add(list, &thread, 3);
 	threadlist_end(list, END_NS);
 	snap = copy(list);
@@ -214,6 +214,37 @@ static void who_runs_waits_for_a_stack(void **state)
 	threadlist_free(list);
 }
 
+static void who_went_to_sleep_meanwhile_is_taken_again(void **state)
+{
+	const struct event_thread runs = { .tid = 20, .flags = EVENT_THREAD_ON_CPU };
+	const struct event_thread still = { .tid = 30, .flags = EVENT_THREAD_ON_CPU };
+	const struct event_thread sleeps = sleeper(20), was_asleep = sleeper(3);
+	struct threadlist *list = new_list();
+	struct snapshot *snap;
+
+	(void)state;
+	threadlist_begin(list, BEGIN_NS);
+	add(list, &runs, SNAPSHOT_NO_STACK);
+	add(list, &still, SNAPSHOT_NO_STACK);
+	add_sleeper(list, 3);
+	threadlist_retake(list, &sleeps, 7);
+	threadlist_retake(list, &still, SNAPSHOT_NO_STACK);
+	threadlist_retake(list, &was_asleep, 8); /* has a stack */
+	assert_int_equal(threadlist_count_running(list), 1);
+	threadlist_set_stack(list, 30, 9);
+	threadlist_end(list, END_NS);
+	snap = copy(list);
+	assert_int_equal(snap->thread_count, 3);
+	assert_int_equal(snap->threads[0].stack, 1);
+	assert_string_equal(snap->threads[1].state, "read");
+	assert_int_equal(snap->threads[1].stack, 7);
+	assert_false(snap->threads[1].is_running);
+	assert_string_equal(snap->threads[2].state, "running");
+	assert_int_equal(snap->threads[2].stack, 9);
+	snapshot_free(snap);
+	threadlist_free(list);
+}
+
 static void threads_know_who_made_them(void **state)
 {
 	struct threadlist *list = new_list();
@@ -311,6 +342,7 @@ int main(void)
 		cmocka_unit_test(its_time_is_when_it_was_whole),
 		cmocka_unit_test(an_empty_list_is_one),
 		cmocka_unit_test(who_runs_waits_for_a_stack),
+		cmocka_unit_test(who_went_to_sleep_meanwhile_is_taken_again),
 		cmocka_unit_test(threads_know_who_made_them),
 		cmocka_unit_test(a_maker_that_is_heard_of_during_the_list_counts),
 		cmocka_unit_test(makers_of_threads_that_are_gone_are_forgotten),

@@ -61,7 +61,9 @@ static void a_thread_that_waits_is_named_by_its_system_call(void **state)
 		{ SYS_flock, "file lock" },
 		{ SYS_io_getevents, "io" },
 		{ SYS_ioctl, "ioctl" },
-		{ SYS_vfork, "syscall" },
+		{ SYS_vfork, "wait for child" },
+		{ 435, "wait for child" }, /* clone3 */
+		{ SYS_getpid, "syscall" },
 		{ 100000, "syscall" },
 	};
 

@@ -274,6 +274,9 @@ static void sigreturn_code_is_known_without_a_row(void **state)
 	check(world, function(FN_LEAF), 10, EVENT_END_COMPLETE,
 	      FRAMES(function(FN_LEAF), function(FN_GAP) + 0x40, function(FN_END)));
 	assert_int_equal(world->walk.sp, slot(500));
+	/* Seen in its system call. */
+	check(world, function(FN_GAP) + 0x49, 11, EVENT_END_COMPLETE,
+	      FRAMES(function(FN_GAP) + 0x49, function(FN_END)));
 }
 
 static void code_without_a_row_ends_the_walk_whole_only_where_rbp_is_0(void **state)
@@ -437,10 +440,28 @@ static void a_leaf_in_the_return_trampoline_stands_behind_the_call(void **state)
 		check(world, UPROBES + pushed, 10 - pushed, EVENT_END_COMPLETE,
 		      FRAMES(call_in(FN_RSP), call_in(FN_END)));
 	}
-	/* The system call has taken it off the list and put it in the first register's place. */
-	world->context.awaited = (struct unwind_pending){ 0 };
+}
+
+static void a_leaf_at_the_end_of_the_return_trampoline_pops_what_is_left(void **state)
+{
+	/* pop %r11; pop %rcx; ret: the return address stands behind what they pop. */
+	static const unsigned char code[8] = { 0x41, 0x5b, 0x59, 0xc3, 0xcc, 0xcc, 0xcc, 0xcc };
+	static const unsigned char at[] = { 0, 2, 3 };
+	struct world *world = *state;
+
 	world->stack[9] = in(FN_RSP);
-	check(world, UPROBES + 12, 7, EVENT_END_COMPLETE, FRAMES(call_in(FN_RSP), call_in(FN_END)));
+	world->stack[12] = in(FN_END);
+	for (unsigned int popped = 0; popped < 3; popped++) {
+		world->code_address = UPROBES + 13 + at[popped];
+		world->code = 0;
+		memcpy(&world->code, code + at[popped], sizeof(code) - at[popped]);
+		check(world, world->code_address, 7 + popped, EVENT_END_COMPLETE,
+		      FRAMES(call_in(FN_RSP), call_in(FN_END)));
+	}
+	/* Before the call that is not the case, nor where no code is. */
+	world->code = 0;
+	world->walk.bp = 1;
+	check(world, world->code_address, 7, EVENT_END_FRAME_POINTER, FRAMES(world->code_address));
 }
 
 static void an_instruction_that_is_stepped_over_stands_at_its_own_place(void **state)
@@ -495,6 +516,7 @@ int main(void)
 		TEST(an_address_in_no_mapping_is_noted_and_ends_the_walk),
 		TEST(a_probed_return_shows_where_it_really_goes),
 		TEST(a_leaf_in_the_return_trampoline_stands_behind_the_call),
+		TEST(a_leaf_at_the_end_of_the_return_trampoline_pops_what_is_left),
 		TEST(an_instruction_that_is_stepped_over_stands_at_its_own_place),
 		TEST(a_leaf_whose_push_is_done_already_is_walked_again),
 	};
