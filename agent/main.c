@@ -3,20 +3,6 @@
 #include "config.h"
 #include "session.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-
-/* Every file of a target stays open while it is mapped. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	struct config config;
@@ -30,7 +16,5 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_setup(config.log_level, config.log_json);
-	raise_file_limit();
-	signal(SIGPIPE, SIG_IGN);
 	return session_run(&config);
 }

@@ -43,6 +43,7 @@ struct session {
 	struct watcher *watcher;
 	pid_t command; /* 0: none, or it has ended */
 	int command_status; /* as of wait(2) */
+	struct spawn_legacy legacy; /* what the command inherits as the agent did */
 	int signal_fd;
 	bool should_stop, was_asked;
 };
@@ -220,7 +221,7 @@ static int start_command(struct session *session)
 	char **argv = session->config->command;
 	int err;
 
-	err = spawn_command(argv, &session->command, &session->command_status);
+	err = spawn_command(argv, &session->legacy, &session->command, &session->command_status);
 	if (err == -ECHILD) {
 		session->command = 0;
 		session->should_stop = true;
@@ -379,7 +380,7 @@ static void loop(struct session *session)
 			quiet_until_ns = fetch_sideband(session, now_ns);
 		more = fetch(session);
 		if (session->watcher)
-			wait_ms = watcher_tick(session->watcher, now_ns);
+			wait_ms = watcher_tick(session->watcher, now_ns, !more);
 		if (more)
 			wait_ms = 0;
 		if ((fds[1].revents & POLLIN) != 0)
@@ -424,6 +425,7 @@ int session_run(const struct config *config)
 	struct session session = { .config = config, .signal_fd = -1 };
 	int err;
 
+	spawn_save_legacy(&session.legacy);
 	err = take_signals(&session);
 	err = err ?: config->replay ? start_replay(&session) : start_live(&session);
 	if (!err) {

@@ -50,8 +50,6 @@ struct {
 
 __u64 last_id = 0;
 
-extern bool bpf_session_is_return(void) __ksym __attribute__((weak));
-
 static __always_inline bool should_sample(struct thread *thread, __u64 size)
 {
 	if (alloc_interval <= 1)
@@ -109,20 +107,6 @@ static __always_inline __u64 live_take(struct event_target *target, __u64 addres
 	return id;
 }
 
-static __always_inline bool live_put(struct event_target *target, __u64 address, __u64 id)
-{
-	struct event_block block = { .target = target->target, .address = address };
-	struct event_live value = { .id = id };
-
-	if (target->live_count >= live_max_per_target ||
-	    bpf_map_update_elem(&live, &block, &value, BPF_NOEXIST)) {
-		count_loss(EVENT_ALLOC, EVENT_LOSS_LIVE_FULL);
-		return false;
-	}
-	__sync_fetch_and_add(&target->live_count, 1);
-	return true;
-}
-
 static __always_inline void send_free(__u32 target, __u64 id)
 {
 	struct event_free event = {
@@ -138,12 +122,47 @@ static __always_inline void send_free(__u32 target, __u64 id)
 		count_loss(EVENT_FREE, EVENT_LOSS_FREE);
 }
 
+/* An address that is given out has been freed, also where that was not seen. */
+static __always_inline bool live_put(struct event_target *target, __u64 address, __u64 id)
+{
+	struct event_block block = { .target = target->target, .address = address };
+	struct event_live value = { .id = id };
+	__u64 stale_id = live_take(target, address);
+
+	if (stale_id)
+		send_free(target->target, stale_id);
+	if (target->live_count >= live_max_per_target ||
+	    bpf_map_update_elem(&live, &block, &value, BPF_NOEXIST)) {
+		count_loss(EVENT_ALLOC, EVENT_LOSS_LIVE_FULL);
+		return false;
+	}
+	__sync_fetch_and_add(&target->live_count, 1);
+	return true;
+}
+
 static __always_inline void on_free(struct event_target *target, __u64 address)
 {
 	__u64 id = address ? live_take(target, address) : 0;
 
 	if (id)
 		send_free(target->target, id);
+}
+
+/*
+ * Without a return there is no address: the block counts as allocated, and its free is not looked
+ * for. The walk begins in the function itself, whose frame is left out.
+ */
+static __always_inline void sample_at_entry(struct pt_regs *ctx, struct event_target *target,
+					    __u64 size)
+{
+	struct sample_request request = { .kind = EVENT_ALLOC, .flags = EVENT_FLAG_UNTRACKED };
+
+	request.target = target->target;
+	request.size = size;
+	request.start = (struct walk_start){
+		.ip = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .bp = PT_REGS_FP(ctx), .skips_leaf = 1
+	};
+	sample_send(&request);
 }
 
 /* Returns whether the call's return must be seen. */
@@ -176,6 +195,11 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 	call->cfa = 0;
 	call->size = asked_bytes(&args, shape);
 	call->is_sampled = should_sample(thread, call->size);
+	if (cookie & EVENT_COOKIE_THROWS) {
+		if (call->is_sampled)
+			sample_at_entry(ctx, target, call->size);
+		return false;
+	}
 	if (!call->is_sampled && !(cookie & EVENT_COOKIE_NESTS))
 		return false;
 	call->shape = shape;
@@ -246,13 +270,15 @@ static __always_inline void on_leave(struct pt_regs *ctx)
 		live_take(target, address);
 }
 
-/* Kernels from 6.13: one probe for both ends; not 0 leaves the return alone. */
+/*
+ * Kernels from 6.13: one probe for both ends; not 0 leaves the return alone. At the return the
+ * thread stands behind the call, at the entry at the probe. (The kfunc that tells has had two
+ * prototypes.)
+ */
 SEC("uprobe")
 int alloc_session(struct pt_regs *ctx)
 {
-	if (!bpf_session_is_return)
-		return 0;
-	if (!bpf_session_is_return())
+	if (PT_REGS_IP(ctx) == bpf_get_func_ip(ctx))
 		return on_enter(ctx) ? 0 : 1;
 	on_leave(ctx);
 	return 0;

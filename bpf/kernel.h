@@ -61,12 +61,17 @@ struct sched_entity {
 	__u64 exec_start;
 };
 
+struct sched_info {
+	__u64 last_arrival, last_queued; /* with CONFIG_SCHED_INFO; last_queued 0: is not waiting */
+};
+
 struct task_struct {
 	unsigned int __state;
 	int on_cpu;
 	int exit_state;
 	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
+	struct sched_info sched_info;
 	int pid;
 	int tgid;
 	unsigned int flags;

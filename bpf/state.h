@@ -29,7 +29,8 @@ struct event_thread {
 	__u32 state; /* task_struct's __state and exit_state */
 	__s32 syscall; /* the number of the system call that it is in; -1: none */
 	__u32 flags; /* EVENT_THREAD_* */
-	__u64 ran_ns; /* when it last ran, CLOCK_MONOTONIC; about */
+	__u64 ran_ns; /* when it last ran or began to wait for a CPU, CLOCK_MONOTONIC; about; 0: not
+			 known */
 	__u64 switches; /* how often it left a CPU: the same number, the same stack */
 	__u64 ip, sp, bp; /* its user registers; of no meaning while it is on a CPU */
 	char comm[EVENT_COMM_BYTES];
@@ -73,6 +74,11 @@ enum event_shape {
 };
 
 #define EVENT_COOKIE_NESTS (1ULL << 8) /* may call another probed entry point */
+/*
+ * May throw: an exception cannot pass a return address that a probe has replaced, so that the
+ * return of such a function is never probed.
+ */
+#define EVENT_COOKIE_THROWS (1ULL << 9)
 
 static inline __u64 event_cookie(enum event_shape shape, _Bool nests, __u32 stack_bytes)
 {

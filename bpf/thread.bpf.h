@@ -16,6 +16,24 @@ static __always_inline __u64 thread_switches(struct task_struct *task)
 	return task->nvcsw + task->nivcsw;
 }
 
+/*
+ * When it last ran, or began to wait for a CPU. exec_start is of a clock that stands still during
+ * interrupts and while a host has taken the CPU away, so that it falls behind by minutes, and is 0
+ * after a move to another CPU. sched_info knows only when the thread last came onto a CPU.
+ */
+static __always_inline __u64 thread_since(struct task_struct *task)
+{
+	__u64 since = task->se.exec_start;
+
+	if (!bpf_core_field_exists(task->sched_info.last_arrival))
+		return since;
+	if (task->sched_info.last_arrival > since)
+		since = task->sched_info.last_arrival;
+	if (task->sched_info.last_queued > since)
+		since = task->sched_info.last_queued;
+	return since;
+}
+
 static __always_inline void thread_describe(struct task_struct *task, struct event_thread *thread)
 {
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
@@ -24,7 +42,7 @@ static __always_inline void thread_describe(struct task_struct *task, struct eve
 	thread->host_tid = task->pid;
 	thread->state = task->__state | task->exit_state;
 	thread->syscall = (__s32)regs->orig_rax;
-	thread->ran_ns = task->se.exec_start;
+	thread->ran_ns = thread_since(task);
 	thread->switches = thread_switches(task);
 	thread->ip = regs->rip;
 	thread->sp = regs->rsp;

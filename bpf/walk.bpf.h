@@ -154,6 +154,7 @@ static long walk_frame(__u32 index, struct unwind_context *context)
 struct walk_start {
 	__u64 ip, sp, bp;
 	__u32 is_return, is_clone; /* as in struct unwind_walk */
+	__u32 skips_leaf, pad; /* the frame at ip is of no interest */
 };
 
 /* With what the current task last entered the kernel, by a system call or an interrupt. */
@@ -205,6 +206,10 @@ static __always_inline void walk_user(struct unwind_walk *walk, struct task_stru
 	walk->first_map = process->first_map;
 	walk->map_count = process->map_count;
 	walk->end = EVENT_END_CUT;
+	if (start->skips_leaf && unwind_step(&context, walk)) {
+		walk->frame_count = 0;
+		walk->retry_sp = 0;
+	}
 	bpf_loop(EVENT_MAX_FRAMES + 1, walk_frame, &context, 0);
 }
 

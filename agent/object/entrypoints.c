@@ -177,6 +177,21 @@ static int place(const struct object *object, const struct known *known, struct 
 	return 0;
 }
 
+/* operator new without nothrow, and what gperftools calls it. */
+static bool can_throw(const char *name)
+{
+	static const char *const names[] = {
+		"_Znwm",  "_Znam",	"_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",
+		"tc_new", "tc_newarray"
+	};
+
+	for (size_t i = 0; i < COUNT_OF(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void note_marker(struct scan *scan, const char *name)
 {
 	for (size_t i = 0; i < scan->marker; i++) {
@@ -196,6 +211,7 @@ static bool replace_alias(struct entrypoints *out, const struct entrypoint *entr
 		if (have->vaddr != entry->vaddr)
 			continue;
 		have->is_dynamic |= entry->is_dynamic;
+		have->throws |= entry->throws;
 		if (entry->family < have->family) {
 			have->family = entry->family;
 			have->name = entry->name;
@@ -222,6 +238,7 @@ static int visit_function(const struct object_function *function, void *arg)
 		return 0;
 	entry.name = known->name;
 	entry.shape = known->shape;
+	entry.throws = can_throw(known->name);
 	if (replace_alias(out, &entry) || out->count == ENTRYPOINTS_MAX)
 		return 0;
 	if (place(scan->object, known, &entry) == 0)

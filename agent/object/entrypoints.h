@@ -32,6 +32,7 @@ struct entrypoint {
 	bool is_cheap; /* the kernel emulates the instruction */
 	bool is_dynamic; /* in .dynsym: other files can be bound to it */
 	bool nests; /* may call another entry point that is not a free */
+	bool throws; /* operator new: failure is an exception */
 };
 
 #define ENTRYPOINTS_MAX 128

@@ -130,7 +130,7 @@ static void fetch_buffer(struct sideband *sideband, struct buffer *buffer,
 		copy_out(sideband, buffer, tail, &record, sizeof(record));
 		if (record.header.size < sizeof(record.header))
 			break;
-		if (record.header.type == PERF_RECORD_MMAP2 && record.pid != UINT32_MAX)
+		if (record.header.type == PERF_RECORD_MMAP2 && (int32_t)record.pid > 0)
 			visit(arg, (pid_t)record.pid);
 		else if (record.header.type == PERF_RECORD_LOST)
 			visit(arg, 0);

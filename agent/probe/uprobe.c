@@ -76,7 +76,8 @@ static int add_multi(struct uprobe_set *set, const struct kernel_programs *progr
 
 static bool has_return(const struct uprobe_site *site)
 {
-	return event_cookie_shape(site->cookie) != EVENT_SHAPE_FREE;
+	return event_cookie_shape(site->cookie) != EVENT_SHAPE_FREE &&
+	       (site->cookie & EVENT_COOKIE_THROWS) == 0;
 }
 
 /* A session hijacks the return address from any instruction; a return probe only from the first

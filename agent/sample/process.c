@@ -9,21 +9,58 @@
 #include "sample/recorder.h"
 #include "sample/store.h"
 #include "target/allocator.h"
+#include "target/procfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 
 #define PROCESS_MAX_FILES 64U
 
+/* By the file itself: an object is made anew when the file is renamed, while its probes stay. */
 static bool is_probed(const struct process *process, const struct object *object)
 {
+	struct stat have, wanted;
+
+	if (fstat(object_fd(object), &wanted))
+		return false;
 	for (size_t i = 0; i < process->probe_count; i++) {
-		if (process->probes[i].object == object)
+		if (fstat(object_fd(process->probes[i].object), &have) == 0 &&
+		    have.st_dev == wanted.st_dev && have.st_ino == wanted.st_ino)
 			return true;
 	}
 	return false;
+}
+
+static struct uprobe_site site_of(const struct entrypoint *entry)
+{
+	return (struct uprobe_site){
+		.entry_offset = entry->entry_offset,
+		.offset = entry->site_offset,
+		.cookie = event_cookie(entry->shape, entry->nests, entry->stack_bytes) |
+			  (entry->throws ? EVENT_COOKIE_THROWS : 0),
+	};
+}
+
+/*
+ * Frees first: probes are placed one after the other, and a block whose allocation is seen but not
+ * its free would be in use for ever.
+ */
+static void order_sites(const struct allocator_file *file, struct uprobe_site *sites)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < file->count; i++) {
+		if (file->entries[i].shape == EVENT_SHAPE_FREE)
+			sites[count++] = site_of(&file->entries[i]);
+	}
+	for (size_t i = 0; i < file->count; i++) {
+		if (file->entries[i].shape != EVENT_SHAPE_FREE)
+			sites[count++] = site_of(&file->entries[i]);
+	}
 }
 
 static int attach_file(struct process *process, const struct kernel_programs *programs,
@@ -41,16 +78,9 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 	if (!larger)
 		return -ENOMEM;
 	process->probes = larger;
-	for (size_t i = 0; i < file->count; i++) {
-		const struct entrypoint *entry = &file->entries[i];
-
-		sites[i] = (struct uprobe_site){
-			.entry_offset = entry->entry_offset,
-			.offset = entry->site_offset,
-			.cookie = event_cookie(entry->shape, entry->nests, entry->stack_bytes),
-		};
-		slow += !entry->is_cheap;
-	}
+	for (size_t i = 0; i < file->count; i++)
+		slow += !file->entries[i].is_cheap;
+	order_sites(file, sites);
 	err = uprobe_attach(programs, process->pid, object_fd(file->object), sites, file->count,
 			    &set);
 	if (err)
@@ -61,34 +91,77 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 	return 0;
 }
 
+/*
+ * From 6.11 on a return probe makes a system call in the target's name, which seccomp filters apply
+ * to until 6.14 ("seccomp: passthrough uretprobe system call without filtering"): it would be
+ * killed.
+ */
+static bool is_killed_by_probes(pid_t pid)
+{
+	unsigned int major, minor;
+	struct utsname name;
+	char status[4096];
+	const char *seccomp;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2 || major != 6 ||
+	    minor < 11 || minor >= 14 || procfs_read(pid, "status", status, sizeof(status)) < 0)
+		return false;
+	seccomp = strstr(status, "\nSeccomp:");
+	return seccomp && strtol(seccomp + strlen("\nSeccomp:"), NULL, 10) != 0;
+}
+
+static int attach_all(struct process *process, const struct watcher_options *options,
+		      const struct allocator *allocator)
+{
+	struct kernel_programs programs = kernel_programs(options->kernel);
+	int err = 0;
+
+	for (size_t i = 0; i < allocator->count && !err; i++) {
+		if (!is_probed(process, allocator->files[i].object))
+			err = attach_file(process, &programs, &allocator->files[i]);
+	}
+	return err;
+}
+
+static void tell(const struct process *process, const struct watcher_options *options,
+		 const char *allocator, const char *waiting_for)
+{
+	const char *source = process->probe_count > 0 ? "probes" : "";
+
+	if (waiting_for[0] != '\0')
+		log_warn("pid %d: %s", process->pid, waiting_for);
+	else if (process->probe_count == 0)
+		return;
+	store_set_allocator(options->store, process->id, allocator, source, waiting_for);
+	recorder_set_allocator(options->recorder, process->id, allocator, source);
+}
+
+/* Returns -ESRCH if the process is gone; other errors cost the heap alone, and are told. */
 static int place_probes(struct process *process, const struct watcher_options *options,
 			struct allocator_finder *finder)
 {
-	struct kernel_programs programs = kernel_programs(options->kernel);
 	struct allocator allocator;
 	char waiting_for[128] = "";
 	int err;
 
+	if (is_killed_by_probes(process->pid)) {
+		tell(process, options, "",
+		     "allocation probes: this kernel lets seccomp kill probed processes");
+		return 0;
+	}
 	err = allocator_find(finder, process->pid, &process->mappings, &allocator);
-	if (err)
+	if (err == -ESRCH)
 		return err;
-	for (size_t i = 0; i < allocator.count && !err; i++) {
-		if (!is_probed(process, allocator.files[i].object))
-			err = attach_file(process, &programs, &allocator.files[i]);
+	if (err) {
+		process->maps_fingerprint = 0; /* look again */
+		return 0;
 	}
-	if (err && err != -ESRCH) {
+	err = attach_all(process, options, &allocator);
+	if (err && err != -ESRCH)
 		snprintf(waiting_for, sizeof(waiting_for), "allocation probes: %s", strerror(-err));
-		log_warn("pid %d: %s", process->pid, waiting_for);
-	}
-	if (process->probe_count > 0 || waiting_for[0] != '\0') {
-		const char *source = process->probe_count > 0 ? "probes" : "";
-
-		store_set_allocator(options->store, process->id, allocator.name, source,
-				    waiting_for);
-		recorder_set_allocator(options->recorder, process->id, allocator.name, source);
-	}
+	tell(process, options, allocator.name, waiting_for);
 	allocator_fini(&allocator);
-	return err;
+	return err == -ESRCH ? err : 0;
 }
 
 int process_refresh(struct process *process, const struct watcher_options *options,

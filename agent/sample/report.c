@@ -105,13 +105,14 @@ static bool has_live(const struct store *store)
 }
 
 /*
- * All targets together are those that live, or the last ones if none does. One pid is the newest
- * image that had it.
+ * All targets together are those that live, or the last ones if none does; for CPU, of which a span
+ * is asked for, also those that ended in it. One pid is the newest image that had it.
  */
-static bool is_wanted(const struct store *store, const struct store_entry *entry, pid_t pid)
+static bool is_wanted(const struct store *store, const struct store_entry *entry, enum kind kind,
+		      pid_t pid)
 {
 	if (pid == 0)
-		return !entry->has_ended || !has_live(store);
+		return !entry->has_ended || kind == KIND_PROFILE || !has_live(store);
 	if (entry->pid != pid)
 		return false;
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
@@ -169,7 +170,7 @@ static int gather(const struct store *store, enum kind kind, pid_t pid, struct s
 		if (!table_used(store->targets, i))
 			continue;
 		entry = table_entry(store->targets, i);
-		if (!is_wanted(store, entry, pid))
+		if (!is_wanted(store, entry, kind, pid))
 			continue;
 		if (!has_kind(entry, kind)) {
 			without = entry;

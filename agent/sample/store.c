@@ -64,12 +64,37 @@ static struct store_entry *find_entry(const struct store *store, uint32_t id)
 	return index == TABLE_NONE ? NULL : table_entry(store->targets, index);
 }
 
+/* The one that ended first makes room for a new one. */
+static void evict_ended(struct store *store)
+{
+	uint32_t oldest = TABLE_NONE;
+	uint64_t oldest_ns = UINT64_MAX;
+
+	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		const struct store_entry *entry;
+
+		if (!table_used(store->targets, i))
+			continue;
+		entry = table_entry(store->targets, i);
+		if (entry->has_ended && entry->ended_ns < oldest_ns) {
+			oldest = i;
+			oldest_ns = entry->ended_ns;
+		}
+	}
+	if (oldest == TABLE_NONE)
+		return;
+	fini_entry(table_entry(store->targets, oldest));
+	table_remove(store->targets, oldest);
+}
+
 static int add_entry(struct store *store, uint32_t id, struct store_entry **out)
 {
 	uint32_t index;
 	bool added;
 	int err;
 
+	if (table_count(store->targets) == STORE_MAX_TARGETS)
+		evict_ended(store);
 	err = table_add(store->targets, &id, &index, &added);
 	if (err)
 		return err;

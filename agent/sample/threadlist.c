@@ -88,7 +88,9 @@ static void fill(const struct threadlist *list, const struct event_thread *threa
 	*item = (struct snapshot_thread){
 		.tid = thread->tid,
 		.state = threadstate_name(thread),
-		.state_ns = list->begin_ns > thread->ran_ns ? list->begin_ns - thread->ran_ns : 0,
+		.state_ns = thread->ran_ns != 0 && list->begin_ns > thread->ran_ns
+				    ? list->begin_ns - thread->ran_ns
+				    : 0,
 		.stack = stack,
 		.creator_stack = SNAPSHOT_NO_STACK,
 		.is_running = (thread->flags & EVENT_THREAD_ON_CPU) != 0,

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,6 +51,7 @@ struct watcher {
 
 #define WATCHER_MAX_PROCESSES 4096U
 #define WATCHER_MAX_CANDIDATES 4096U
+#define WATCHER_ADD_AT_ONCE 8U /* each takes milliseconds, in which nobody reads the ring */
 #define WATCHER_CANDIDATE_NS 20000000U
 #define WATCHER_REFRESH_NS 1000000000U
 #define WATCHER_MISS_REFRESH_NS 10000000U
@@ -362,18 +364,20 @@ void watcher_add_event(struct watcher *watcher, const struct event_head *head)
 
 static void try_candidates(struct watcher *watcher, uint64_t now_ns)
 {
-	size_t kept = 0;
+	size_t kept = 0, tried = 0;
 
 	for (size_t i = 0; i < watcher->candidate_count; i++) {
 		const struct candidate candidate = watcher->candidates[i];
 		int err = 0;
 
-		if (candidate.due_ns > now_ns) {
+		if (candidate.due_ns > now_ns || tried == WATCHER_ADD_AT_ONCE) {
 			watcher->candidates[kept++] = candidate;
 			continue;
 		}
-		if (!is_watched(watcher, candidate.pid) && is_chosen(watcher, &candidate))
+		if (!is_watched(watcher, candidate.pid) && is_chosen(watcher, &candidate)) {
+			tried++;
 			err = add_process(watcher, &candidate);
+		}
 		if (err && err != -ESRCH)
 			log_warn("pid %d cannot be profiled: %s", candidate.pid, strerror(-err));
 	}
@@ -393,6 +397,12 @@ void watcher_mark(struct watcher *watcher, pid_t pid)
 	}
 }
 
+/* The record of its end found no room, or passed before the kernel knew its number. */
+static bool is_gone(const struct process *process)
+{
+	return kill(process->pid, 0) != 0 && errno == ESRCH;
+}
+
 static void refresh_dirty(struct watcher *watcher, uint64_t now_ns)
 {
 	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
@@ -404,7 +414,10 @@ static void refresh_dirty(struct watcher *watcher, uint64_t now_ns)
 		if (!process->is_dirty)
 			continue;
 		process->is_dirty = false;
-		refresh_one(watcher, process, now_ns);
+		if (is_gone(process))
+			end_process(watcher, process->id);
+		else
+			refresh_one(watcher, process, now_ns);
 	}
 }
 
@@ -483,7 +496,7 @@ static void renew_tables(struct watcher *watcher, uint64_t now_ns)
 	watcher->refusals = totals.refusals;
 }
 
-int watcher_tick(struct watcher *watcher, uint64_t now_ns)
+int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained)
 {
 	try_candidates(watcher, now_ns);
 	refresh_dirty(watcher, now_ns);
@@ -492,7 +505,8 @@ int watcher_tick(struct watcher *watcher, uint64_t now_ns)
 		watcher_mark(watcher, 0); /* an munmap tells nobody */
 		pass_losses(watcher);
 		pass_totals(watcher);
-		find_lost_frees(watcher);
+		if (is_drained)
+			find_lost_frees(watcher);
 		renew_tables(watcher, now_ns);
 		store_expire(watcher->options.store, now_ns);
 	}

@@ -11,6 +11,7 @@
 #include "sample/kind.h"
 #include "target/select.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -53,9 +54,11 @@ void watcher_add_event(struct watcher *watcher, const struct event_head *head);
 /* Looks again at the mappings of this process, if it is a target; of all targets for 0. */
 void watcher_mark(struct watcher *watcher, pid_t pid);
 
-/* Does what is due at now_ns (CLOCK_MONOTONIC); returns in how many milliseconds to call it again.
+/*
+ * Does what is due at now_ns (CLOCK_MONOTONIC); is_drained: no record waits. Returns in how many
+ * milliseconds to call it again.
  */
-int watcher_tick(struct watcher *watcher, uint64_t now_ns);
+int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained);
 
 /*
  * Has the store hold what a snapshot of this kind needs: the threads of the target pid (0: all) are

@@ -20,15 +20,32 @@
 /* So often does a linker announce changes before its list is whole, and more is none. */
 #define SPAWN_MAX_STOPS 64
 
+/* Every file of a target stays open while it is mapped. */
+void spawn_save_legacy(struct spawn_legacy *out)
+{
+	struct rlimit raised;
+
+	out->sigpipe = signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &out->files))
+		out->files = (struct rlimit){ 0, 0 };
+	raised = out->files;
+	raised.rlim_cur = raised.rlim_max;
+	if (raised.rlim_max > 0)
+		setrlimit(RLIMIT_NOFILE, &raised);
+}
+
 /* The rest of a child's life before exec. Tells the errno of a failure through the pipe. */
-__attribute__((noreturn)) static void become(char *const *argv, int error_fd)
+__attribute__((noreturn)) static void become(char *const *argv, const struct spawn_legacy *legacy,
+					     int error_fd)
 {
 	sigset_t none;
 	int err;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	signal(SIGPIPE, legacy->sigpipe);
+	if (legacy->files.rlim_max > 0)
+		setrlimit(RLIMIT_NOFILE, &legacy->files);
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	execvp(argv[0], argv);
 	err = errno;
@@ -152,7 +169,8 @@ static int await_exec(pid_t pid, int error_fd, int *status)
 	return -ECHILD;
 }
 
-int spawn_command(char *const *argv, pid_t *pid, int *wait_status)
+int spawn_command(char *const *argv, const struct spawn_legacy *legacy, pid_t *pid,
+		  int *wait_status)
 {
 	int error_pipe[2];
 	int err;
@@ -161,7 +179,7 @@ int spawn_command(char *const *argv, pid_t *pid, int *wait_status)
 		return -errno;
 	*pid = fork();
 	if (*pid == 0)
-		become(argv, error_pipe[1]);
+		become(argv, legacy, error_pipe[1]);
 	err = *pid < 0 ? -errno : 0;
 	close(error_pipe[1]);
 	err = err ?: await_exec(*pid, error_pipe[0], wait_status);

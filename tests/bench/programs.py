@@ -128,14 +128,17 @@ class Programs:
         finally:
             program.kill()
 
-    def start(self, *argv, stdin=None, stdout=subprocess.DEVNULL):
+    def environment(self):
         """
-        With a copy of the C library: a probe on a file is met by all who map it, and another
-        agent's probe for another process makes the kernel replace return addresses in this one.
+        A copy of the C library: a probe on a file is met by all who map it, and another agent's
+        probe for another process makes the kernel replace return addresses in this one.
         """
         folder = self.once("lib", lambda path: path.mkdir() or shutil.copy(LIBC, path))
+        return {"LD_LIBRARY_PATH": str(folder)}
+
+    def start(self, *argv, stdin=None, stdout=subprocess.DEVNULL):
         return Process(argv, stdin=stdin or subprocess.PIPE, stdout=stdout,
-                       env={"LD_LIBRARY_PATH": str(folder)})
+                       env=self.environment())
 
     def alone(self, *argv, stdin=None):
         process = self.start(*argv, stdin=stdin)

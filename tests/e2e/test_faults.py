@@ -2,13 +2,14 @@
 """Things that go wrong: kills, exits in the middle of a capture, a ring buffer too small."""
 
 import re
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import pprof_check
-from harness import Agent, rss_bytes, sites
+from harness import Agent, Target, rss_bytes, sites
 
 
 def test_a_killed_agent_leaves_the_target_at_full_speed(start, target):
@@ -131,3 +132,44 @@ def test_two_agents_on_one_target_both_count(agent, target):
         assert found["site_keep"] == truth
         watcher.stop()
     process.stop()
+
+
+THROWER = r"""
+#include <cstdio>
+#include <new>
+static char *volatile kept;
+static volatile unsigned long size = 1UL << 50;
+
+int main()
+{
+	std::puts("ready");
+	std::fflush(stdout);
+	std::getchar();
+	int caught = 0;
+	for (int i = 0; i < 100; i++) {
+		kept = new char[10];
+		delete[] kept;
+		try {
+			kept = new char[size];
+			delete[] kept;
+		} catch (const std::bad_alloc &) {
+			caught++;
+		}
+	}
+	std::printf("{\"caught\": %d}\n", caught);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("allocator", ["libjemalloc.so.2", "libtcmalloc_minimal.so.4"])
+@pytest.mark.parametrize("way", ["session", "multi", "single"])
+def test_an_exception_passes_a_probed_operator_new(agent, start, folder, allocator, way):
+    (folder / "thrower.cc").write_text(THROWER)
+    subprocess.run(["g++", "-O1", "-o", folder / "thrower", folder / "thrower.cc"], check=True)
+    process = start(Target, str(folder / "thrower"), env={"LD_PRELOAD": allocator}).ready()
+    watcher = agent("--pid", process.pid, "--alloc-interval", "1", env={"PPROFD_UPROBES": way})
+    process.send()
+    assert process.truth() == {"caught": 100}
+    assert process.wait() == 0
+    watcher.stop()

@@ -13,7 +13,8 @@ from harness import Agent, Target, sample_types, target_path
 HEAP = [("alloc_objects", "count"), ("alloc_space", "bytes"),
         ("inuse_objects", "count"), ("inuse_space", "bytes")]
 CPU = [("samples", "count"), ("cpu", "nanoseconds")]
-NOT_YET = ("goroutine", "threads", "threadcreate", "block", "mutex", "pauses")
+OF_THREADS = ("goroutine", "threads", "threadcreate")
+NOT_YET = ("block", "mutex", "pauses")
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,34 @@ def test_seconds_gives_the_difference(served, kind):
     profile = assert_is_proto(answer, f"{kind}-delta")
     assert sample_types(profile) == HEAP
     assert 0.9e9 < profile.duration_nanos < 3e9
+
+
+@pytest.mark.parametrize("kind", OF_THREADS)
+@pytest.mark.parametrize("prefix", ["/debug/pprof", "/pprof", "/pid/{pid}/debug/pprof"])
+def test_kinds_of_threads_are_profiles(served, kind, prefix):
+    agent, process = served
+    path = f"{prefix.format(pid=process.pid)}/{kind}"
+    profile = assert_is_proto(agent.get(path), kind)
+    assert sample_types(profile) == [(kind, "count")]
+    assert profile.duration_nanos == 0 and profile.period == 1
+    profile = assert_is_proto(agent.get(f"{path}?seconds=1"), f"{kind}-delta")
+    assert sample_types(profile) == [(kind, "count")]
+    assert 0.9e9 < profile.duration_nanos < 3e9
+    for bad in ("seconds=x", "seconds=1&debug=2"):
+        assert_is_error(agent.get(f"{path}?{bad}"), 400)
+
+
+@pytest.mark.parametrize("kind", OF_THREADS)
+def test_text_of_threads_is_gos(served, kind):
+    agent, _ = served
+    answer = agent.get(f"/debug/pprof/{kind}?debug=1")
+    assert_is_text(answer)
+    assert re.fullmatch(rf"{kind} profile: total \d+", answer.text.splitlines()[0])
+    answer = agent.get(f"/debug/pprof/{kind}?debug=2")
+    assert_is_text(answer)
+    if kind != "threadcreate":
+        assert re.fullmatch(r"goroutine \d+ \[[a-z ]+(, \d+ minutes)?\]:",
+                            answer.text.splitlines()[0])
 
 
 @pytest.mark.parametrize("query", ["seconds=x", "seconds=0", "seconds=-1", "seconds=1&debug=1",
@@ -201,7 +230,7 @@ def test_the_index_names_every_kind_and_target(served):
     answer = agent.get("/debug/pprof/")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/html")
-    for kind in ("heap", "allocs", "profile", "cmdline", *NOT_YET):
+    for kind in ("heap", "allocs", "profile", "cmdline", *OF_THREADS, *NOT_YET):
         assert kind in answer.text
     assert f"/pid/{process.pid}/" in answer.text
     assert "unsupported" in answer.text

@@ -42,7 +42,7 @@ static void add_target(struct store *store, uint32_t id, pid_t pid)
 	store_set_allocator(store, id, "jemalloc", "probes", "");
 }
 
-#define ALL (EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU)
+#define ALL (EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS)
 
 static void send_sample(struct store *store, uint16_t kind, uint16_t flags, uint32_t target)
 {
@@ -66,9 +66,9 @@ static struct snapshot_set *take(struct store *store, enum kind kind, pid_t pid)
 }
 
 /* The numbers of the targets that a question for this pid is answered with, by falling age. */
-static void expect_targets(struct store *store, pid_t pid, const char *expected)
+static void expect_targets_of(struct store *store, enum kind kind, pid_t pid, const char *expected)
 {
-	struct snapshot_set *set = take(store, KIND_PROFILE, pid);
+	struct snapshot_set *set = take(store, kind, pid);
 	char got[256] = "";
 
 	for (size_t i = 0; i < set->count; i++)
@@ -76,6 +76,11 @@ static void expect_targets(struct store *store, pid_t pid, const char *expected)
 			 set->items[i]->target);
 	assert_string_equal(got, expected);
 	snapshot_set_free(set);
+}
+
+static void expect_targets(struct store *store, pid_t pid, const char *expected)
+{
+	expect_targets_of(store, KIND_THREADCREATE, pid, expected);
 }
 
 static void all_targets_are_those_that_live(void **state)
@@ -89,6 +94,8 @@ static void all_targets_are_those_that_live(void **state)
 	expect_targets(store, 0, "1 2 3 ");
 	store_end_target(store, 2, 1);
 	expect_targets(store, 0, "1 3 ");
+	/* What ended a moment ago has used CPU in the span that is asked for. */
+	expect_targets_of(store, KIND_PROFILE, 0, "1 2 3 ");
 	store_end_target(store, 1, 1);
 	expect_targets(store, 0, "3 ");
 	/* When none lives, those that ended last are better than nothing. */

@@ -90,10 +90,12 @@ static void a_thread_is_as_the_kernel_said(void **state)
 	threadlist_begin(list, BEGIN_NS);
 	add(list, &just_ran, 4);
 	add(list, &(struct event_thread){ .tid = 7, .ran_ns = BEGIN_NS - 3 }, 5);
+	add(list, &(struct event_thread){ .tid = 43 }, 5); /* when it ran is not known */
 	threadlist_end(list, END_NS);
 	snap = copy(list);
 	assert_int_equal(snap->threads[0].state_ns, 3);
 	assert_int_equal(snap->threads[1].state_ns, 0);
+	assert_int_equal(snap->threads[2].state_ns, 0);
 	snapshot_free(snap);
 
 	threadlist_begin(list, 200000000000);
