@@ -119,6 +119,7 @@ e2e: all $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
 bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)
+	@$(SUDO) tests/bench/threads $(BUILD)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)

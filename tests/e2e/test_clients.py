@@ -40,7 +40,7 @@ def send_raw(agent, data):
             client.shutdown(socket.SHUT_WR)
             while chunk := client.recv(65536):
                 answer += chunk
-        except (TimeoutError, ConnectionError):
+        except OSError:  # closed before we were done, or nothing more comes
             pass
     return answer
 
