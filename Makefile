@@ -120,6 +120,7 @@ bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)
 	@$(SUDO) tests/bench/threads $(BUILD)
+	@$(SUDO) tests/bench/unwind $(BUILD)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)

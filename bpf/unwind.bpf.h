@@ -8,7 +8,8 @@
  *	bool unwind_read(struct unwind_context *context, __u64 address, __u64 *word);
  *	const struct unwind_map *unwind_map_at(struct unwind_context *context, __u32 index);
  *	const struct unwind_page *unwind_page_at(struct unwind_context *context, __u32 index);
- *	const struct unwind_row *unwind_row_at(struct unwind_context *context, __u32 index);
+ *	const struct unwind_row *unwind_rows_at(struct unwind_context *context, __u32 first);
+ *	const struct unwind_row *unwind_row_in(const struct unwind_row *rows, __u32 index);
  *	const struct unwind_rule *unwind_rule_at(struct unwind_context *context, __u32 index);
  *	bool unwind_pending_return(struct unwind_context *context, struct unwind_pending *pending);
  *	__u64 unwind_stepped_over(struct unwind_context *context);
@@ -20,8 +21,8 @@
 #include "bpf/table.h"
 
 /*
- * Lies in map memory: with the bounds of the binary searches in registers the verifier would follow
- * every path through them.
+ * Lies in map memory: with the bounds of the search for a mapping in registers the verifier would
+ * follow every path through it.
  */
 struct unwind_walk {
 	__u64 ip, sp, bp;
@@ -32,12 +33,14 @@ struct unwind_walk {
 	 */
 	__u64 retry_sp, retry_ip;
 	__u32 first_map, map_count;
+	__u32 last_map; /* where the address before was found, counted from first_map */
 	__u32 low, high; /* of the search under way */
 	__u32 is_return; /* ip is a return address: the call lies before it */
 	__u32 is_clone; /* the leaf is a system call that makes a thread, seen by the one that calls
 			 */
 	__u32 frame_count;
 	__u32 end; /* enum event_end, valid when unwind_step() returns false */
+	__u32 pad;
 	struct event_sample sample; /* what the frames are sent behind */
 	__u64 frames[EVENT_MAX_FRAMES]; /* addresses executed: of a return address the byte before
 					 */
@@ -69,8 +72,11 @@ static __always_inline bool unwind_fail(struct unwind_walk *walk, enum event_end
 static __always_inline const struct unwind_map *unwind_find_map(struct unwind_context *context,
 								struct unwind_walk *walk, __u64 pc)
 {
-	const struct unwind_map *map;
+	const struct unwind_map *map = unwind_map_at(context, walk->first_map + walk->last_map);
 
+	/* Callers mostly lie in the same file. */
+	if (map && walk->last_map < walk->map_count && pc >= map->start && pc < map->limit)
+		return map;
 	walk->low = 0;
 	walk->high = walk->map_count;
 	for (int i = 0; i <= UNWIND_MAP_STEPS && walk->low < walk->high; i++) {
@@ -86,22 +92,22 @@ static __always_inline const struct unwind_map *unwind_find_map(struct unwind_co
 	}
 	if (walk->low >= walk->map_count)
 		return NULL;
+	walk->last_map = walk->low;
 	map = unwind_map_at(context, walk->first_map + walk->low);
 	return map && pc >= map->start && pc < map->limit ? map : NULL;
 }
 
 /* The rule that holds at pc of this mapping, or NULL where no table covers it. */
 static __always_inline const struct unwind_rule *unwind_find_rule(struct unwind_context *context,
-								  struct unwind_walk *walk,
 								  const struct unwind_map *map,
 								  __u64 pc)
 {
 	__u64 vaddr = pc - map->bias;
 	__u32 page_index = (__u32)(vaddr >> TABLE_PAGE_BITS) - map->page_base;
-	__u16 low_bits = (__u16)vaddr;
+	__s64 low_bits = (__u16)vaddr;
 	const struct unwind_page *page;
-	const struct unwind_row *row;
-	__u32 first;
+	const struct unwind_row *rows, *row;
+	__u32 first, count;
 
 	if (page_index >= map->page_count)
 		return NULL;
@@ -109,22 +115,20 @@ static __always_inline const struct unwind_rule *unwind_find_rule(struct unwind_
 	if (!page || page->count == 0)
 		return NULL;
 	first = page->first_row;
-	/* The first row holds at the page's beginning, so low never is the first. */
-	walk->low = 1;
-	walk->high = page->count;
-	for (int i = 0; i <= UNWIND_ROW_STEPS && walk->low < walk->high; i++) {
-		__u32 middle = (walk->low + walk->high) / 2;
+	rows = unwind_rows_at(context, first);
+	if (!rows)
+		return NULL;
+	count = page->count;
+	for (int i = 0; i <= UNWIND_ROW_STEPS && count > 1; i++) {
+		__s64 beyond = unwind_row_in(rows, first + count / 2)->pc_lo - low_bits - 1;
 
-		row = unwind_row_at(context, first + middle);
-		if (!row)
-			return NULL;
-		if (row->pc_lo <= low_bits)
-			walk->low = middle + 1;
-		else
-			walk->high = middle;
+		/* No branch, or the verifier would follow both ways at every step. */
+		__asm__("" : "+r"(beyond));
+		first += (__u32)(beyond >> 63) & (count / 2);
+		count -= count / 2;
 	}
-	row = unwind_row_at(context, first + walk->low - 1);
-	return row ? unwind_rule_at(context, map->first_rule + row->rule) : NULL;
+	row = unwind_row_in(rows, first);
+	return unwind_rule_at(context, map->first_rule + row->rule);
 }
 
 /* Goes on at the caller's registers. The stack must rise, or the walk would not end. */
@@ -343,7 +347,7 @@ static __always_inline bool unwind_step(struct unwind_context *context, struct u
 	walk->retry_sp = count == 0 ? walk->retry_sp : 0;
 	if (map->kind != UNWIND_KIND_TABLE)
 		return unwind_frame_pointer(context, walk);
-	rule = unwind_find_rule(context, walk, map, pc);
+	rule = unwind_find_rule(context, map, pc);
 	if (!rule || rule->cfa == UNWIND_CFA_GAP)
 		return unwind_without_row(context, walk);
 	if (rule->cfa == UNWIND_CFA_END)

@@ -92,10 +92,11 @@ static __always_inline const struct unwind_rule *unwind_rule_at(struct unwind_co
 	return bpf_map_lookup_elem(&unwind_rules, &index);
 }
 
-static __always_inline const struct unwind_row *unwind_row_at(struct unwind_context *context,
-							      __u32 index)
+/* The chunk with the row of this index, and with the others of its page. */
+static __always_inline const struct unwind_row *unwind_rows_at(struct unwind_context *context,
+							       __u32 first)
 {
-	__u32 chunk = index / TABLE_CHUNK_ROWS;
+	__u32 chunk = first / TABLE_CHUNK_ROWS;
 	__u32 array_key = chunk / TABLE_CHUNKS, chunk_key = chunk % TABLE_CHUNKS;
 	void *array = bpf_map_lookup_elem(&unwind_rows, &array_key);
 	struct unwind_chunk *rows;
@@ -103,7 +104,13 @@ static __always_inline const struct unwind_row *unwind_row_at(struct unwind_cont
 	if (!array)
 		return NULL;
 	rows = bpf_map_lookup_elem(array, &chunk_key);
-	return rows ? &rows->rows[index % TABLE_CHUNK_ROWS] : NULL;
+	return rows ? rows->rows : NULL;
+}
+
+static __always_inline const struct unwind_row *unwind_row_in(const struct unwind_row *rows,
+							      __u32 index)
+{
+	return &rows[index % TABLE_CHUNK_ROWS];
 }
 
 #define PENDING_MAX 8
@@ -205,6 +212,7 @@ static __always_inline void walk_user(struct unwind_walk *walk, struct task_stru
 	walk->frame_count = 0;
 	walk->first_map = process->first_map;
 	walk->map_count = process->map_count;
+	walk->last_map = 0;
 	walk->end = EVENT_END_CUT;
 	if (start->skips_leaf && unwind_step(&context, walk)) {
 		walk->frame_count = 0;

@@ -51,9 +51,14 @@ static inline const struct unwind_page *unwind_page_at(struct unwind_context *co
 	return index < context->tables->page_count ? &context->tables->pages[index] : NULL;
 }
 
-static inline const struct unwind_row *unwind_row_at(struct unwind_context *context, __u32 index)
+static inline const struct unwind_row *unwind_rows_at(struct unwind_context *context, __u32 first)
 {
-	return index < context->tables->row_count ? &context->tables->rows[index] : NULL;
+	return first < context->tables->row_count ? context->tables->rows : NULL;
+}
+
+static inline const struct unwind_row *unwind_row_in(const struct unwind_row *rows, __u32 index)
+{
+	return &rows[index];
 }
 
 static inline const struct unwind_rule *unwind_rule_at(struct unwind_context *context, __u32 index)
@@ -84,7 +89,7 @@ static inline void hostwalk_run(struct unwind_context *context, struct unwind_wa
 {
 	walk->slot = 0;
 	walk->frame_count = 0;
-	walk->first_map = 0;
+	walk->first_map = walk->last_map = 0;
 	walk->map_count = context->tables->map_count;
 	walk->end = EVENT_END_CUT;
 	for (int i = 0; i <= EVENT_MAX_FRAMES; i++)

@@ -82,11 +82,10 @@ static int choose_programs(struct kernel *kernel)
 {
 	const struct pprofd_bpf *skel = kernel->skel;
 	bool is_session = kernel->mode == KERNEL_UPROBES_SESSION;
-	uint32_t type = kernel->mode == KERNEL_UPROBES_MULTI ? ATTACH_UPROBE_MULTI : 0;
+	uint32_t type = kernel->mode == KERNEL_UPROBES_SINGLE ? 0 : ATTACH_UPROBE_MULTI;
 	int err = 0;
 
 	err = err ?: bpf_program__set_autoload(skel->progs.alloc_session, is_session);
-	err = err ?: bpf_program__set_autoload(skel->progs.alloc_enter, !is_session);
 	err = err ?: bpf_program__set_autoload(skel->progs.alloc_leave, !is_session);
 	err = err
 		      ?: bpf_program__set_expected_attach_type(
@@ -248,12 +247,9 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 
 	return (struct kernel_programs){
 		.mode = kernel->mode,
-		.attach_type = is_session			      ? ATTACH_UPROBE_SESSION
-			       : kernel->mode == KERNEL_UPROBES_MULTI ? ATTACH_UPROBE_MULTI
-								      : 0,
-		.enter_fd = bpf_program__fd(is_session ? skel->progs.alloc_session
-						       : skel->progs.alloc_enter),
+		.enter_fd = bpf_program__fd(skel->progs.alloc_enter),
 		.leave_fd = is_session ? -1 : bpf_program__fd(skel->progs.alloc_leave),
+		.session_fd = is_session ? bpf_program__fd(skel->progs.alloc_session) : -1,
 		.cpu_fd = bpf_program__fd(skel->progs.cpu_tick),
 		.thread_fd = bpf_program__fd(skel->progs.thread_tick),
 	};

@@ -29,9 +29,9 @@ enum kernel_uprobes { KERNEL_UPROBES_SINGLE, KERNEL_UPROBES_MULTI, KERNEL_UPROBE
 
 struct kernel_programs {
 	enum kernel_uprobes mode;
-	uint32_t attach_type; /* of uprobe links, enum bpf_attach_type; 0: single */
-	int enter_fd; /* in a session, the program for both ends */
+	int enter_fd;
 	int leave_fd; /* -1 in a session */
+	int session_fd; /* for both ends; -1 elsewhere */
 	int cpu_fd;
 	int thread_fd; /* for a clock event of one thread */
 };

@@ -34,6 +34,8 @@ struct link_create {
 	};
 };
 
+#define ATTACH_UPROBE_MULTI 48 /* enum bpf_attach_type of 6.6, and of 6.13 */
+#define ATTACH_UPROBE_SESSION 57
 #define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type, include/uapi/linux/bpf.h */
 #define UPROBE_MULTI_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
 
@@ -52,63 +54,89 @@ static int add_fd(struct uprobe_set *set, int fd)
 	return 0;
 }
 
-struct multi_arrays {
-	const uint64_t *offsets, *cookies;
-	uint32_t count;
-};
-
-static int add_multi(struct uprobe_set *set, const struct kernel_programs *programs,
-		     const char *path, pid_t pid, const struct multi_arrays *sites, bool is_return)
-{
-	struct link_create attr = {
-		.prog_fd = (uint32_t)(is_return ? programs->leave_fd : programs->enter_fd),
-		.attach_type = programs->attach_type,
-		.multi = { .path = (uintptr_t)path,
-			   .offsets = (uintptr_t)sites->offsets,
-			   .cookies = (uintptr_t)sites->cookies,
-			   .count = sites->count,
-			   .flags = is_return ? UPROBE_MULTI_RETURN : 0,
-			   .pid = (uint32_t)pid },
-	};
-
-	return add_fd(set, create_link(&attr));
-}
-
 static bool has_return(const struct uprobe_site *site)
 {
 	return event_cookie_shape(site->cookie) != EVENT_SHAPE_FREE &&
 	       (site->cookie & EVENT_COOKIE_THROWS) == 0;
 }
 
-/* A session hijacks the return address from any instruction; a return probe only from the first
- * one. */
-static int attach_multi(struct uprobe_set *set, const struct kernel_programs *programs,
-			const char *path, pid_t pid, const struct uprobe_site *sites, size_t count)
+/* One link over many sites of a file. */
+struct multi {
+	const char *path;
+	pid_t pid;
+	uint32_t prog_fd, attach_type, flags;
+	uint64_t *offsets, *cookies; /* room for all sites */
+	uint32_t count;
+};
+
+static void add_site(struct multi *multi, uint64_t offset, uint64_t cookie)
 {
-	uint64_t *offsets = calloc(count * 2, sizeof(*offsets));
-	struct multi_arrays arrays = { offsets, offsets ? offsets + count : NULL, 0 };
+	multi->offsets[multi->count] = offset;
+	multi->cookies[multi->count++] = cookie;
+}
+
+static int add_multi(struct uprobe_set *set, const struct multi *multi)
+{
+	struct link_create attr = {
+		.prog_fd = multi->prog_fd,
+		.attach_type = multi->attach_type,
+		.multi = { .path = (uintptr_t)multi->path,
+			   .offsets = (uintptr_t)multi->offsets,
+			   .cookies = (uintptr_t)multi->cookies,
+			   .count = multi->count,
+			   .flags = multi->flags,
+			   .pid = (uint32_t)multi->pid },
+	};
+
+	return multi->count > 0 ? add_fd(set, create_link(&attr)) : 0;
+}
+
+/*
+ * What has no return of interest goes into a link of its own, without sessions: where several
+ * processes map the file, the kernel has the session of one arm the returns of the others, whatever
+ * its program would say; and the return address of what may throw must never be replaced. A return
+ * probe stands at the function's first instruction, a session anywhere.
+ */
+static int attach_multi(struct uprobe_set *set, const struct kernel_programs *programs,
+			struct multi *multi, const struct uprobe_site *sites, size_t count)
+{
+	bool is_session = programs->mode == KERNEL_UPROBES_SESSION;
 	int err;
 
-	if (!offsets)
-		return -ENOMEM;
+	multi->prog_fd = (uint32_t)programs->enter_fd;
+	multi->attach_type = ATTACH_UPROBE_MULTI;
 	for (size_t i = 0; i < count; i++) {
-		offsets[i] = sites[i].offset;
-		offsets[count + i] = sites[i].cookie;
+		if (!is_session || !has_return(&sites[i]))
+			add_site(multi, sites[i].offset, sites[i].cookie);
 	}
-	arrays.count = (uint32_t)count;
-	err = add_multi(set, programs, path, pid, &arrays, false);
-	if (err || programs->mode == KERNEL_UPROBES_SESSION)
-		goto out;
+	err = add_multi(set, multi);
+	if (err)
+		return err;
 
-	arrays.count = 0;
+	multi->count = 0;
+	multi->prog_fd = (uint32_t)(is_session ? programs->session_fd : programs->leave_fd);
+	multi->attach_type = is_session ? ATTACH_UPROBE_SESSION : ATTACH_UPROBE_MULTI;
+	multi->flags = is_session ? 0 : UPROBE_MULTI_RETURN;
 	for (size_t i = 0; i < count; i++) {
 		if (has_return(&sites[i]))
-			offsets[arrays.count++] = sites[i].entry_offset;
+			add_site(multi, is_session ? sites[i].offset : sites[i].entry_offset,
+				 sites[i].cookie);
 	}
-	if (arrays.count > 0)
-		err = add_multi(set, programs, path, pid, &arrays, true);
-out:
-	free(offsets);
+	return add_multi(set, multi);
+}
+
+static int attach_links(struct uprobe_set *set, const struct kernel_programs *programs,
+			struct multi *multi, const struct uprobe_site *sites, size_t count)
+{
+	uint64_t *arrays = calloc(count * 2, sizeof(*arrays));
+	int err;
+
+	if (!arrays)
+		return -ENOMEM;
+	multi->offsets = arrays;
+	multi->cookies = arrays + count;
+	err = attach_multi(set, programs, multi, sites, count);
+	free(arrays);
 	return err;
 }
 
@@ -170,6 +198,7 @@ int uprobe_attach(const struct kernel_programs *programs, pid_t pid, int object_
 {
 	struct uprobe_set *set = calloc(1, sizeof(*set) + count * 4 * sizeof(set->fds[0]));
 	char path[UPROBE_PATH_BYTES];
+	struct multi multi = { .path = path, .pid = pid };
 	int err;
 
 	if (!set)
@@ -178,7 +207,7 @@ int uprobe_attach(const struct kernel_programs *programs, pid_t pid, int object_
 	if (programs->mode == KERNEL_UPROBES_SINGLE)
 		err = attach_single(set, programs, path, pid, sites, count);
 	else
-		err = attach_multi(set, programs, path, pid, sites, count);
+		err = attach_links(set, programs, &multi, sites, count);
 	if (err) {
 		uprobe_detach(set);
 		return err;

@@ -98,10 +98,10 @@ def compile_c(source, out, *options, libraries=("-lpthread",)):
     return out
 
 
-def build_driver(build, folder):
-    """The walker of bpf/unwind.bpf.h as a program."""
+def build_tool(build, source, out):
+    """A program that uses parts of the agent."""
     top = HERE.parent.parent
-    return compile_c(HERE / "walk-driver.c", folder / "walk-driver", f"-I{top}/agent", f"-I{top}",
+    return compile_c(source, out, f"-I{top}/agent", f"-I{top}", "-isystem", build,
                      libraries=(f"{build}/libagent.a", *LIBRARIES))
 
 

@@ -167,9 +167,14 @@ int main()
 def test_an_exception_passes_a_probed_operator_new(agent, start, folder, allocator, way):
     (folder / "thrower.cc").write_text(THROWER)
     subprocess.run(["g++", "-O1", "-o", folder / "thrower", folder / "thrower.cc"], check=True)
-    process = start(Target, str(folder / "thrower"), env={"LD_PRELOAD": allocator}).ready()
-    watcher = agent("--pid", process.pid, "--alloc-interval", "1", env={"PPROFD_UPROBES": way})
+    process, other = (start(Target, str(folder / "thrower"),
+                            env={"LD_PRELOAD": allocator}).ready() for _ in range(2))
+    # Two targets: the kernel has the session of one arm the returns of the other.
+    watcher = agent("--pid", process.pid, "--pid", other.pid, "--alloc-interval", "1",
+                    env={"PPROFD_UPROBES": way})
     process.send()
     assert process.truth() == {"caught": 100}
     assert process.wait() == 0
+    other.send()
+    assert other.truth() == {"caught": 100}
     watcher.stop()

@@ -473,6 +473,18 @@ static void an_instruction_that_is_stepped_over_stands_at_its_own_place(void **s
 	check(world, UPROBES + 0x80, 10, EVENT_END_COMPLETE, FRAMES(in(FN_LEAF), call_in(FN_END)));
 }
 
+static void the_caller_of_clone_is_found_behind_its_system_call(void **state)
+{
+	struct world *world = *state;
+
+	world->walk.bp = 1;
+	world->walk.is_clone = 1;
+	world->stack[10] = in(FN_END);
+	check(world, in(FN_GAP), 10, EVENT_END_COMPLETE, FRAMES(in(FN_GAP), call_in(FN_END)));
+	world->stack[10] = 0x1234;
+	check(world, in(FN_GAP), 10, EVENT_END_NO_ROW, FRAMES(in(FN_GAP)));
+}
+
 static void a_leaf_whose_push_is_done_already_is_walked_again(void **state)
 {
 	struct world *world = *state;
@@ -491,6 +503,33 @@ static void a_leaf_whose_push_is_done_already_is_walked_again(void **state)
 	world->walk.retry_sp = slot(10);
 	check(world, function(FN_LEAF), 9, EVENT_END_NO_MAPPING,
 	      FRAMES(function(FN_LEAF), call_in(FN_LEAF), 0x5677));
+}
+
+/* From one address after another, near and far, in mappings with holes between them. */
+static void every_mapping_is_found_and_no_hole(void **state)
+{
+	const uint64_t bytes = 0x10000, count = 100;
+	struct hosttables tables = { 0 };
+	struct unwind_context context = { .tables = &tables };
+	struct world *world = *state;
+
+	for (uint64_t i = 0; i < count; i++) {
+		struct unwind_map map = { .start = (2 * i + 1) * bytes,
+					  .limit = (2 * i + 2) * bytes };
+
+		assert_int_equal(hosttables_add_map(&tables, &map), 0);
+	}
+	world->walk.first_map = 0;
+	world->walk.map_count = tables.map_count;
+	for (uint64_t i = 0; i < 10 * count; i++) {
+		uint64_t which = i * 37 % (2 * count + 1), first = which * bytes;
+		const struct unwind_map *wanted = which % 2 ? &tables.maps[which / 2] : NULL;
+
+		assert_ptr_equal(unwind_find_map(&context, &world->walk, first), wanted);
+		assert_ptr_equal(unwind_find_map(&context, &world->walk, first + bytes - 1),
+				 wanted);
+	}
+	hosttables_fini(&tables);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_world, free_world)
@@ -518,7 +557,9 @@ int main(void)
 		TEST(a_leaf_in_the_return_trampoline_stands_behind_the_call),
 		TEST(a_leaf_at_the_end_of_the_return_trampoline_pops_what_is_left),
 		TEST(an_instruction_that_is_stepped_over_stands_at_its_own_place),
+		TEST(the_caller_of_clone_is_found_behind_its_system_call),
 		TEST(a_leaf_whose_push_is_done_already_is_walked_again),
+		TEST(every_mapping_is_found_and_no_hole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

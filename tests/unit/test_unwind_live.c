@@ -223,8 +223,7 @@ static void a_thread_is_walked_to_its_start(void **state)
 static void check_rule(struct unwind_context *context, const struct unwind_map *map,
 		       const struct cfi_table *table, uint64_t vaddr)
 {
-	const struct unwind_rule *found =
-		unwind_find_rule(context, &live.walk, map, map->bias + vaddr);
+	const struct unwind_rule *found = unwind_find_rule(context, map, map->bias + vaddr);
 	struct unwind_rule wanted = cfi_find(table, vaddr);
 
 	if (!found)
