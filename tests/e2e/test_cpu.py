@@ -13,8 +13,10 @@ SHARES = ("burn_seventy", "burn_twenty", "burn_ten")
 
 
 def test_shares_are_within_3_points_after_20_seconds(agent, target):
+    # A shared machine gives a fifth of a core at times: 440 samples at the default rate are
+    # uncertain by 2 points, whatever is right.
     process = target("cpu-split")
-    watcher = agent("--pid", process.pid)
+    watcher = agent("--pid", process.pid, "--cpu-hz", "999")
     before = cpu_seconds(process.pid)
     profile = watcher.profile("profile", query="?seconds=20")
     spent = cpu_seconds(process.pid) - before

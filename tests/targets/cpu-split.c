@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cpu-split: one thread spends 70, 20 and 10 % of its CPU time in three functions. The thread's CPU
- * clock decides whose turn it is, so that the shares hold on any machine. A line on stdin prints
- * the shares so far.
+ * cpu-split: one thread spends 70, 20 and 10 % of its CPU time in three functions, whose turns come
+ * by lot. The CPU clock of the thread tells what each has had, so that the truth holds on any
+ * machine. A line on stdin prints the shares so far.
  */
 #include "target.h"
 
@@ -50,22 +50,20 @@ static uint64_t total_ns(void)
 	return total;
 }
 
-/* The one that lags furthest behind its share. */
-static struct share *next_share(uint64_t total)
+/*
+ * By lot, and not by who lags behind: turns in a regular order keep step with a clock that ticks
+ * every 10 ms, and then samples of it are no independent ones.
+ */
+static struct share *next_share(void)
 {
-	struct share *best = NULL;
-	int64_t most = INT64_MIN;
+	uint64_t lot = (sink >> 33) % 100;
 
 	for (size_t i = 0; i < SHARE_COUNT; i++) {
-		int64_t lag =
-			(int64_t)(total * shares[i].percent / 100) - (int64_t)shares[i].spent_ns;
-
-		if (lag > most) {
-			most = lag;
-			best = &shares[i];
-		}
+		if (lot < shares[i].percent)
+			return &shares[i];
+		lot -= shares[i].percent;
 	}
-	return best;
+	return &shares[0];
 }
 
 static void *spend(void *arg)
@@ -77,11 +75,11 @@ static void *spend(void *arg)
 	shares[0].spent_ns = target_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 	steps_per_ms = CALIBRATION_STEPS * 1000000U / shares[0].spent_ns;
 	for (;;) {
-		struct share *share = next_share(total_ns());
+		struct share *share = next_share();
 
 		before_ns = target_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		/* Turns of uneven length keep no step with the profiler's clock. */
-		share->burn(steps_per_ms / 2 + sink % (3 * steps_per_ms));
+		share->burn(steps_per_ms / 8 + sink % (steps_per_ms * 3 / 4));
 		share->spent_ns += target_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 	}
 	return NULL;
