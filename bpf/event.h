@@ -2,9 +2,9 @@
 /*
  * event: the records that the programs send.
  *
- * Kernel and user space share this header, state.h and table.h, and no others. Every record begins
- * with struct event_head, so that the agent's own records (agent/sample/record.h) can stand in one
- * stream with these.
+ * Kernel and user space share this header, stall.h, state.h, table.h and usdt.h, and no others.
+ * Every record begins with struct event_head, so that the agent's own records
+ * (agent/sample/record.h) can stand in one stream with these.
  */
 #ifndef PPROFD_BPF_EVENT_H
 #define PPROFD_BPF_EVENT_H
@@ -20,10 +20,12 @@ enum event_kind {
 	EVENT_CPU, /* struct event_sample */
 	EVENT_CREATE, /* struct event_sample: a thread made another one */
 	EVENT_THREAD, /* struct event_sample: where a thread is that was asked for */
+	EVENT_STALL, /* struct event_sample: where a thread was when it could go no further */
 	EVENT_SAMPLES_END, /* of the kinds that losses are counted for */
 	EVENT_FORK = EVENT_SAMPLES_END, /* struct event_process, as are the next two */
 	EVENT_EXEC,
 	EVENT_EXIT,
+	EVENT_STALL_END, /* struct event_stall_end, in stall.h */
 	EVENT_AGENT_FIRST = 64, /* from here on: the agent's own */
 };
 
@@ -66,7 +68,11 @@ _Static_assert(sizeof(struct event_head) == 24, "layout of the stream");
 
 struct event_sample {
 	struct event_head head;
-	__u64 id; /* alloc: the name that its event_free will use; create: the new thread's tid */
+	/*
+	 * alloc: the name that its event_free will use; create: the new thread's tid; stall: the
+	 * name that its event_stall_end will use.
+	 */
+	__u64 id;
 	__u64 size; /* alloc: the bytes that were asked for */
 	__u32 frame_count;
 	__u32 end; /* enum event_end */

@@ -50,6 +50,9 @@ struct event_target {
 #define EVENT_COLLECT_ALLOC 1
 #define EVENT_COLLECT_CPU 2
 #define EVENT_COLLECT_THREADS 4
+#define EVENT_COLLECT_BLOCK 8
+#define EVENT_COLLECT_MUTEX 16
+#define EVENT_COLLECT_PAUSES 32
 
 /* Key and value of the live map. */
 struct event_block {

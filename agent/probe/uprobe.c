@@ -19,6 +19,7 @@ struct uprobe_set {
 };
 
 #define UPROBE_PATH_BYTES 32
+#define UPROBE_SEMAPHORE_SHIFT 32 /* config:32-63, format/ref_ctr_offset of the uprobe PMU */
 
 /* The part of union bpf_attr for BPF_LINK_CREATE; include/uapi/linux/bpf.h of kernel 6.6. */
 struct link_create {
@@ -65,14 +66,15 @@ struct multi {
 	const char *path;
 	pid_t pid;
 	uint32_t prog_fd, attach_type, flags;
-	uint64_t *offsets, *cookies; /* room for all sites */
+	uint64_t *offsets, *cookies, *semaphores; /* room for all sites */
 	uint32_t count;
 };
 
-static void add_site(struct multi *multi, uint64_t offset, uint64_t cookie)
+static void add_site(struct multi *multi, const struct uprobe_site *site, uint64_t offset)
 {
 	multi->offsets[multi->count] = offset;
-	multi->cookies[multi->count++] = cookie;
+	multi->semaphores[multi->count] = site->semaphore_offset;
+	multi->cookies[multi->count++] = site->cookie;
 }
 
 static int add_multi(struct uprobe_set *set, const struct multi *multi)
@@ -82,6 +84,7 @@ static int add_multi(struct uprobe_set *set, const struct multi *multi)
 		.attach_type = multi->attach_type,
 		.multi = { .path = (uintptr_t)multi->path,
 			   .offsets = (uintptr_t)multi->offsets,
+			   .ref_ctr_offsets = (uintptr_t)multi->semaphores,
 			   .cookies = (uintptr_t)multi->cookies,
 			   .count = multi->count,
 			   .flags = multi->flags,
@@ -98,8 +101,10 @@ static int add_multi(struct uprobe_set *set, const struct multi *multi)
  * probe stands at the function's first instruction, a session anywhere.
  */
 static int attach_multi(struct uprobe_set *set, const struct kernel_programs *programs,
-			struct multi *multi, const struct uprobe_site *sites, size_t count)
+			struct multi *multi, const struct uprobe_place *place)
 {
+	const struct uprobe_site *sites = place->sites;
+	size_t count = place->count;
 	bool is_session = programs->mode == KERNEL_UPROBES_SESSION;
 	int err;
 
@@ -107,7 +112,7 @@ static int attach_multi(struct uprobe_set *set, const struct kernel_programs *pr
 	multi->attach_type = ATTACH_UPROBE_MULTI;
 	for (size_t i = 0; i < count; i++) {
 		if (!is_session || !has_return(&sites[i]))
-			add_site(multi, sites[i].offset, sites[i].cookie);
+			add_site(multi, &sites[i], sites[i].offset);
 	}
 	err = add_multi(set, multi);
 	if (err)
@@ -119,25 +124,20 @@ static int attach_multi(struct uprobe_set *set, const struct kernel_programs *pr
 	multi->flags = is_session ? 0 : UPROBE_MULTI_RETURN;
 	for (size_t i = 0; i < count; i++) {
 		if (has_return(&sites[i]))
-			add_site(multi, is_session ? sites[i].offset : sites[i].entry_offset,
-				 sites[i].cookie);
+			add_site(multi, &sites[i],
+				 is_session ? sites[i].offset : sites[i].entry_offset);
 	}
 	return add_multi(set, multi);
 }
 
-static int attach_links(struct uprobe_set *set, const struct kernel_programs *programs,
-			struct multi *multi, const struct uprobe_site *sites, size_t count)
+/* Every site's entry. */
+static int attach_entries(struct uprobe_set *set, struct multi *multi,
+			  const struct uprobe_place *place)
 {
-	uint64_t *arrays = calloc(count * 2, sizeof(*arrays));
-	int err;
-
-	if (!arrays)
-		return -ENOMEM;
-	multi->offsets = arrays;
-	multi->cookies = arrays + count;
-	err = attach_multi(set, programs, multi, sites, count);
-	free(arrays);
-	return err;
+	multi->attach_type = ATTACH_UPROBE_MULTI;
+	for (size_t i = 0; i < place->count; i++)
+		add_site(multi, &place->sites[i], place->sites[i].offset);
+	return add_multi(set, multi);
 }
 
 static int read_number(const char *path, const char *format, unsigned int *number)
@@ -169,51 +169,118 @@ static int add_single(struct uprobe_set *set, int prog_fd, struct perf_event_att
 	return add_fd(set, create_link(&attr));
 }
 
-static int attach_single(struct uprobe_set *set, const struct kernel_programs *programs,
-			 const char *path, pid_t pid, const struct uprobe_site *sites, size_t count)
+/* The perf event of probes on the file at path. */
+static int init_event(const char *path, struct perf_event_attr *event)
 {
-	struct perf_event_attr event = { .size = sizeof(event), .config1 = (uintptr_t)path };
-	unsigned int return_bit;
-	int err = 0;
+	*event = (struct perf_event_attr){ .size = sizeof(*event), .config1 = (uintptr_t)path };
+	return read_number("/sys/bus/event_source/devices/uprobe/type", "%u", &event->type);
+}
 
-	err = err ?: read_number("/sys/bus/event_source/devices/uprobe/type", "%u", &event.type);
+static int add_single_entry(struct uprobe_set *set, int program_fd, struct perf_event_attr *event,
+			    pid_t pid, const struct uprobe_site *site)
+{
+	event->config = site->semaphore_offset << UPROBE_SEMAPHORE_SHIFT;
+	event->config2 = site->offset;
+	return add_single(set, program_fd, event, pid, site->cookie);
+}
+
+static int attach_single(struct uprobe_set *set, const struct kernel_programs *programs,
+			 const char *path, const struct uprobe_place *place)
+{
+	struct perf_event_attr event;
+	unsigned int return_bit;
+	int err = init_event(path, &event);
+
 	err = err
 		      ?: read_number("/sys/bus/event_source/devices/uprobe/format/retprobe",
 				     "config:%u", &return_bit);
-	for (size_t i = 0; i < count && !err; i++) {
-		event.config = 0;
-		event.config2 = sites[i].offset;
-		err = add_single(set, programs->enter_fd, &event, pid, sites[i].cookie);
-		if (err || !has_return(&sites[i]))
+	for (size_t i = 0; i < place->count && !err; i++) {
+		const struct uprobe_site *site = &place->sites[i];
+
+		err = add_single_entry(set, programs->enter_fd, &event, place->pid, site);
+		if (err || !has_return(site))
 			continue;
 		event.config = 1ULL << (return_bit & 63);
-		event.config2 = sites[i].entry_offset;
-		err = add_single(set, programs->leave_fd, &event, pid, 0);
+		event.config2 = site->entry_offset;
+		err = add_single(set, programs->leave_fd, &event, place->pid, 0);
 	}
 	return err;
 }
 
-int uprobe_attach(const struct kernel_programs *programs, pid_t pid, int object_fd,
-		  const struct uprobe_site *sites, size_t count, struct uprobe_set **out)
+static int attach_single_entries(struct uprobe_set *set, int program_fd, const char *path,
+				 const struct uprobe_place *place)
 {
-	struct uprobe_set *set = calloc(1, sizeof(*set) + count * 4 * sizeof(set->fds[0]));
+	struct perf_event_attr event;
+	int err = init_event(path, &event);
+
+	for (size_t i = 0; i < place->count && !err; i++)
+		err = add_single_entry(set, program_fd, &event, place->pid, &place->sites[i]);
+	return err;
+}
+
+static int multi_init(struct multi *multi, const char *path, const struct uprobe_place *place)
+{
+	*multi = (struct multi){ .path = path, .pid = place->pid };
+	multi->offsets = calloc(place->count * 3, sizeof(*multi->offsets));
+	if (!multi->offsets)
+		return -ENOMEM;
+	multi->cookies = multi->offsets + place->count;
+	multi->semaphores = multi->cookies + place->count;
+	return 0;
+}
+
+static int attach(struct uprobe_set *set, const struct kernel_programs *programs,
+		  const struct uprobe_place *place, int entries_fd)
+{
 	char path[UPROBE_PATH_BYTES];
-	struct multi multi = { .path = path, .pid = pid };
+	struct multi multi;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", place->object_fd);
+	if (programs->mode == KERNEL_UPROBES_SINGLE)
+		return entries_fd < 0 ? attach_single(set, programs, path, place)
+				      : attach_single_entries(set, entries_fd, path, place);
+	err = multi_init(&multi, path, place);
+	if (err)
+		return err;
+	if (entries_fd < 0) {
+		err = attach_multi(set, programs, &multi, place);
+	} else {
+		multi.prog_fd = (uint32_t)entries_fd;
+		err = attach_entries(set, &multi, place);
+	}
+	free(multi.offsets);
+	return err;
+}
+
+/* entries_fd: the program for entries alone; -1: those of allocations. */
+static int attach_set(const struct kernel_programs *programs, const struct uprobe_place *place,
+		      int entries_fd, struct uprobe_set **out)
+{
+	struct uprobe_set *set = calloc(1, sizeof(*set) + place->count * 4 * sizeof(set->fds[0]));
 	int err;
 
 	if (!set)
 		return -ENOMEM;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", object_fd);
-	if (programs->mode == KERNEL_UPROBES_SINGLE)
-		err = attach_single(set, programs, path, pid, sites, count);
-	else
-		err = attach_links(set, programs, &multi, sites, count);
+	err = attach(set, programs, place, entries_fd);
 	if (err) {
 		uprobe_detach(set);
 		return err;
 	}
 	*out = set;
 	return 0;
+}
+
+int uprobe_attach(const struct kernel_programs *programs, const struct uprobe_place *place,
+		  struct uprobe_set **out)
+{
+	return attach_set(programs, place, -1, out);
+}
+
+int uprobe_attach_entries(const struct kernel_programs *programs, int program_fd,
+			  const struct uprobe_place *place, struct uprobe_set **out)
+{
+	return attach_set(programs, place, program_fd, out);
 }
 
 void uprobe_detach(struct uprobe_set *set)

@@ -19,17 +19,32 @@ struct uprobe_set;
 struct uprobe_site {
 	uint64_t entry_offset; /* of the function in the file: where a return probe goes */
 	uint64_t offset; /* of the chosen instruction in the file */
-	uint64_t cookie; /* event_cookie() */
+	uint64_t cookie; /* event_cookie(), or what the program wants */
+	uint64_t semaphore_offset; /* in the file: counted up while the probe is there; 0: none */
+};
+
+/* Probes in one file of one process. */
+struct uprobe_place {
+	pid_t pid;
+	int object_fd; /* the file is open on it; borrowed for the call */
+	const struct uprobe_site *sites;
+	size_t count;
 };
 
 /*
- * Places the probes in the file that object_fd is open on, for the process pid alone. Waits for the
- * kernel, some 15 ms. Returns 0, or -errno: -ESRCH if the process is gone.
+ * Places the probes, for that process alone. Waits for the kernel, some 15 ms. Returns 0, or
+ * -errno: -ESRCH if the process is gone.
  */
 __attribute__((warn_unused_result)) int uprobe_attach(const struct kernel_programs *programs,
-						      pid_t pid, int object_fd,
-						      const struct uprobe_site *sites, size_t count,
+						      const struct uprobe_place *place,
 						      struct uprobe_set **out);
+/*
+ * The same for a program that looks at entries alone, loaded with the attach type that the mode
+ * asks for (see kernel.c).
+ */
+__attribute__((warn_unused_result)) int uprobe_attach_entries(
+	const struct kernel_programs *programs, int program_fd, const struct uprobe_place *place,
+	struct uprobe_set **out);
 
 /* Takes the probes away. Waits for the kernel, some 30 ms. */
 void uprobe_detach(struct uprobe_set *set);

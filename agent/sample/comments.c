@@ -14,7 +14,7 @@
 
 const char *const comments_kinds[EVENT_SAMPLES_END] = {
 	[EVENT_ALLOC] = "heap",		 [EVENT_FREE] = "heap",	     [EVENT_CPU] = "profile",
-	[EVENT_CREATE] = "threadcreate", [EVENT_THREAD] = "threads",
+	[EVENT_CREATE] = "threadcreate", [EVENT_THREAD] = "threads", [EVENT_STALL] = "block",
 };
 
 const char *const comments_losses[EVENT_LOSS_COUNT] = {

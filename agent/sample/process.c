@@ -68,6 +68,8 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 {
 	struct process_probes *larger = process->probes;
 	struct uprobe_site sites[ENTRYPOINTS_MAX];
+	const struct uprobe_place place = { process->pid, object_fd(file->object), sites,
+					    file->count };
 	struct uprobe_set *set;
 	size_t slow = 0;
 	int err;
@@ -81,8 +83,7 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 	for (size_t i = 0; i < file->count; i++)
 		slow += !file->entries[i].is_cheap;
 	order_sites(file, sites);
-	err = uprobe_attach(programs, process->pid, object_fd(file->object), sites, file->count,
-			    &set);
+	err = uprobe_attach(programs, &place, &set);
 	if (err)
 		return err;
 	larger[process->probe_count++] = (struct process_probes){ object_ref(file->object), set };
