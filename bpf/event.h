@@ -74,11 +74,12 @@ struct event_sample {
 	 */
 	__u64 id;
 	__u64 size; /* alloc: the bytes that were asked for */
+	__u64 weight_bytes; /* alloc: those that it stands for; 0: what the agent's interval says */
 	__u32 frame_count;
 	__u32 end; /* enum event_end */
 	__u64 frames[]; /* innermost first; of a return address the byte before, in the call */
 };
-_Static_assert(sizeof(struct event_sample) == 48, "layout of the stream");
+_Static_assert(sizeof(struct event_sample) == 56, "layout of the stream");
 
 struct event_free {
 	struct event_head head;

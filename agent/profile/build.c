@@ -168,6 +168,21 @@ static int add_size_label(struct profile *profile, struct profile_sample *sample
 	return err;
 }
 
+int builder_add_labels(struct builder *build, uint32_t first, struct profile_sample *sample)
+{
+	const struct snapshot *snap = build->now;
+	int err = 0;
+
+	for (uint32_t i = first; i != 0 && !err; i = snap->labels[i].next) {
+		assert(i < snap->label_count);
+		if (sample->label_count + BUILDER_OWN_LABELS >= PROFILE_MAX_LABELS)
+			break;
+		err = builder_add_label(build->profile, sample, snap->labels[i].key,
+					snap->labels[i].value);
+	}
+	return err;
+}
+
 int builder_add_target_labels(struct builder *build, struct profile_sample *sample)
 {
 	char pid[16];
@@ -184,16 +199,11 @@ static int add_labels(struct builder *build, const struct snapshot_row *row,
 		      struct profile_sample *sample)
 {
 	struct profile *profile = build->profile;
-	const struct snapshot *snap = build->now;
 	int err = 0;
 
 	if (profile->kind == KIND_HEAP || profile->kind == KIND_ALLOCS)
 		err = add_size_label(profile, sample, row->block_bytes);
-	if (!err && row->label != 0) {
-		assert(row->label < snap->label_count);
-		err = builder_add_label(profile, sample, snap->labels[row->label].key,
-					snap->labels[row->label].value);
-	}
+	err = err ?: builder_add_labels(build, row->label, sample);
 	return err ? err : builder_add_target_labels(build, sample);
 }
 
@@ -215,7 +225,7 @@ static int add_row(struct builder *build, uint32_t index)
 
 	if (build->before && index < build->before->row_count)
 		before = &build->before->rows[index];
-	scale_row(build->profile->kind, build->now->period, row, before, &sample);
+	scale_row(build->profile->kind, build->now, row, before, &sample);
 	if (is_all_zero(&sample))
 		return 0;
 	err = builder_add_frames(build, row->stack, &frame_count);

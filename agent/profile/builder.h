@@ -10,6 +10,7 @@
 #include "profile/symbolize.h"
 #include "sample/snapshot.h"
 
+#define BUILDER_OWN_LABELS 2U /* pid and comm */
 #define BUILDER_NOT_YET UINT32_MAX
 
 /* Frames that are a name without a place have an address that no code has. */
@@ -41,6 +42,12 @@ __attribute__((warn_unused_result)) int builder_add_named(struct profile *profil
 __attribute__((warn_unused_result)) int builder_add_label(struct profile *profile,
 							  struct profile_sample *sample,
 							  const char *key, const char *text);
+/*
+ * A row's or thread's labels, from the snapshot's labels[first] on; those beyond PROFILE_MAX_LABELS
+ * are left out, so that there is room for what the builder adds itself.
+ */
+__attribute__((warn_unused_result)) int builder_add_labels(struct builder *build, uint32_t first,
+							   struct profile_sample *sample);
 /* pid and comm, where they are asked for. */
 __attribute__((warn_unused_result)) int builder_add_target_labels(struct builder *build,
 								  struct profile_sample *sample);

@@ -3,31 +3,34 @@
 
 #include "base/table.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BUILDTHREAD_MAX_SAMPLES (1U << 20)
 
 /*
- * What makes threads one sample: for goroutine their stack, for threads all that labels them.
- * Targets keep their stacks, so that those of two snapshots compare by index.
+ * What makes threads one sample: for goroutine their stack and labels, for threads all that labels
+ * them.
+ * Targets keep their stacks and labels, so that those of two snapshots compare by index.
  */
 struct counted {
 	struct {
 		const char *state; /* static strings compare by address */
 		char name[sizeof(((struct snapshot_thread *)0)->name)];
-		uint32_t stack;
-		pid_t tid;
+		int64_t tid;
+		uint32_t stack, label;
 	} key;
 	int64_t count;
 };
-_Static_assert(sizeof(((struct counted *)0)->key) == 32, "no padding");
+_Static_assert(sizeof(((struct counted *)0)->key) == 40, "no padding");
 
 static int count_threads(struct table *tab, const struct snapshot *snap, enum kind kind, int sign)
 {
 	for (uint32_t i = 0; i < snap->thread_count; i++) {
 		const struct snapshot_thread *thread = &snap->threads[i];
-		struct counted counted = { .key.stack = thread->stack };
+		struct counted counted = { .key = { .stack = thread->stack,
+						    .label = thread->label } };
 		uint32_t index;
 		int err;
 
@@ -47,12 +50,12 @@ static int count_threads(struct table *tab, const struct snapshot *snap, enum ki
 static int add_labels(struct builder *build, const struct counted *counted,
 		      struct profile_sample *sample)
 {
-	char tid[16];
-	int err = 0;
+	char tid[24];
+	int err = builder_add_labels(build, counted->key.label, sample);
 
 	if (build->profile->kind == KIND_THREADS) {
-		snprintf(tid, sizeof(tid), "%d", (int)counted->key.tid);
-		err = builder_add_label(build->profile, sample, "tid", tid);
+		snprintf(tid, sizeof(tid), "%" PRId64, counted->key.tid);
+		err = err ?: builder_add_label(build->profile, sample, "tid", tid);
 		err = err ?: builder_add_label(build->profile, sample, "thread", counted->key.name);
 		err = err ?: builder_add_label(build->profile, sample, "state", counted->key.state);
 	}

@@ -47,7 +47,7 @@ struct profile_label {
 	uint32_t unit; /* string, for a number */
 };
 
-#define PROFILE_MAX_LABELS 6
+#define PROFILE_MAX_LABELS 12
 
 struct profile_sample {
 	uint32_t first_frame, frame_count; /* in frames: indexes of locations, innermost first */

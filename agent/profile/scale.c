@@ -51,15 +51,35 @@ static void scale_heap(uint64_t period, uint64_t block_bytes, int64_t allocs, in
 		sample->values[i] = truncate_value((double)sample->raw[i] * factor);
 }
 
-void scale_row(enum kind kind, uint64_t period, const struct snapshot_row *row,
+/* Text forms show what would have been drawn with the snapshot's period. */
+static void scale_fixed(uint64_t period, uint64_t block_bytes, const int64_t counts[2],
+			struct profile_sample *sample)
+{
+	double factor = heap_factor(block_bytes, period);
+	double one = SNAPSHOT_FIXED_ONE, size = (double)block_bytes;
+	double allocs = (double)counts[0] / one, inuse = (double)(counts[0] - counts[1]) / one;
+	const double values[] = { allocs, allocs * size, inuse, inuse * size };
+
+	for (size_t i = 0; i < 4; i++) {
+		sample->values[i] = truncate_value(values[i]);
+		sample->raw[i] = truncate_value(values[i] / factor);
+	}
+}
+
+void scale_row(enum kind kind, const struct snapshot *snap, const struct snapshot_row *row,
 	       const struct snapshot_row *before, struct profile_sample *sample)
 {
+	uint64_t period =
+		row->scale == SNAPSHOT_SCALE_RUNTIME ? snap->runtime_period : snap->period;
 	int64_t counts[2];
 
 	for (size_t i = 0; i < 2; i++)
 		counts[i] = (int64_t)(row->values[i] - (before ? before->values[i] : 0));
 	if (kind == KIND_HEAP || kind == KIND_ALLOCS) {
-		scale_heap(period, row->block_bytes, counts[0], counts[1], sample);
+		if (row->scale == SNAPSHOT_SCALE_FIXED)
+			scale_fixed(period, row->block_bytes, counts, sample);
+		else
+			scale_heap(period, row->block_bytes, counts[0], counts[1], sample);
 		return;
 	}
 	if (kind == KIND_PROFILE)

@@ -10,10 +10,10 @@
 
 /*
  * Fills values and raw of the sample with what row counts, less what before counts where that is
- * not NULL; the differences may be negative. period is the snapshot's. What does not fit stops at
- * the limits of int64_t. A pure function.
+ * not NULL; the differences may be negative. Of the snapshot only the periods are read. What does
+ * not fit stops at the limits of int64_t. A pure function.
  */
-void scale_row(enum kind kind, uint64_t period, const struct snapshot_row *row,
+void scale_row(enum kind kind, const struct snapshot *snap, const struct snapshot_row *row,
 	       const struct snapshot_row *before, struct profile_sample *sample);
 
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/aggregate.h"
+#include "sample/aggregate_private.h"
+#include "base/strtab.h"
 #include "base/table.h"
 #include "object/object.h"
 #include "sample/stacktab.h"
@@ -16,53 +18,16 @@
 #define AGGREGATE_MAX_FRAMES (1U << 22)
 #define AGGREGATE_MAX_ROWS (1U << 17)
 #define AGGREGATE_MAX_LIVE (1U << 19)
-
-/*
- * The first rows of each kind take what finds no room elsewhere. A block's size matters for its
- * scaling, so that there is a row for each power of two, whose size is the mean of what it took.
- */
-#define OVERFLOW_ROWS 64U
-
-struct location_entry {
-	struct {
-		uint64_t address;
-		uint32_t mapping, pad;
-	} key;
-};
-
-struct row_entry {
-	struct {
-		uint64_t block_bytes;
-		uint32_t stack, label;
-	} key;
-	uint64_t values[2];
-};
-
-struct overflow_row {
-	uint64_t values[2], bytes;
-};
+#define AGGREGATE_MAX_LABELS (1U << 14)
+#define AGGREGATE_MAX_LABEL_BYTES (1U << 20)
 
 struct live_entry {
 	uint64_t id; /* the table's key */
 	uint32_t row; /* as in a snapshot: overflow rows first */
 	uint32_t pad;
 	uint64_t size;
-};
-
-struct aggregate {
-	struct aggregate_rates rates;
-	struct aggregate_budget *budget;
-	size_t charged_bytes;
-	struct snapshot_mapping *mappings; /* all there ever were */
-	uint32_t mapping_count;
-	uint32_t *current; /* indexes of mappings that hold now, by rising address */
-	size_t current_count;
-	struct table *locations;
-	struct stacktab *stacks;
-	struct table *rows[AGGREGATE_ROW_SETS];
-	struct overflow_row overflow[AGGREGATE_ROW_SETS][OVERFLOW_ROWS];
-	struct table *live;
-	struct aggregate_totals totals;
+	uint64_t count; /* in the row's scale */
+	double bytes; /* that it stands for */
 };
 
 int aggregate_new(const struct aggregate_rates *rates, struct aggregate_budget *budget,
@@ -88,6 +53,10 @@ int aggregate_new(const struct aggregate_rates *rates, struct aggregate_budget *
 	err = err
 		      ?: table_new(sizeof(uint64_t), sizeof(struct live_entry), AGGREGATE_MAX_LIVE,
 				   &agg->live);
+	err = err
+		      ?: table_new(sizeof(struct label_entry), sizeof(struct label_entry),
+				   AGGREGATE_MAX_LABELS, &agg->labels);
+	err = err ?: strtab_new(AGGREGATE_MAX_LABEL_BYTES, &agg->strings);
 	if (err) {
 		aggregate_free(agg);
 		return err;
@@ -112,6 +81,8 @@ void aggregate_free(struct aggregate *agg)
 	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		table_free(agg->rows[i]);
 	table_free(agg->live);
+	table_free(agg->labels);
+	strtab_free(agg->strings);
 	free(agg);
 }
 
@@ -258,15 +229,17 @@ static int intern_stack(struct aggregate *agg, const uint32_t *frames, uint32_t 
 	return err;
 }
 
-/* A sample without a stack has one frame, address 0, so that it is not taken for an overflow. */
-static int add_stack(struct aggregate *agg, const struct event_sample *sample, uint32_t *stack)
+/* What has no stack has one frame, address 0, so that it is not taken for an overflow. */
+static int add_stack(struct aggregate *agg, const uint64_t *addresses, uint32_t count,
+		     uint32_t *stack)
 {
 	uint32_t frames[EVENT_MAX_FRAMES];
-	uint32_t count = sample->frame_count;
 	int err = 0;
 
+	if (count > EVENT_MAX_FRAMES)
+		count = EVENT_MAX_FRAMES;
 	for (uint32_t i = 0; i < count && !err; i++)
-		err = add_location(agg, sample->frames[i], &frames[i]);
+		err = add_location(agg, addresses[i], &frames[i]);
 	if (count == 0) {
 		err = add_location(agg, 0, &frames[0]);
 		count = 1;
@@ -274,87 +247,181 @@ static int add_stack(struct aggregate *agg, const struct event_sample *sample, u
 	return err ?: intern_stack(agg, frames, count, stack);
 }
 
-static uint32_t count_overflow(struct aggregate *agg, enum aggregate_rows set, uint64_t block_bytes)
+/* A weighted sample counts as one, which is scaled like the others of its row. */
+static uint32_t count_overflow(struct aggregate *agg, enum aggregate_rows set,
+			       const struct row_entry *row)
 {
+	uint64_t block_bytes = row->key.block_bytes;
 	uint32_t class = block_bytes ? 63U - (uint32_t)__builtin_clzll(block_bytes) : 0;
-	struct overflow_row *row = &agg->overflow[set][class];
+	bool is_runtime = row->key.scale == SNAPSHOT_SCALE_RUNTIME;
+	bool is_fixed = row->key.scale == SNAPSHOT_SCALE_FIXED;
+	struct overflow_row *to =
+		is_runtime ? &agg->runtime[set].overflow[class] : &agg->overflow[set][class];
+	uint64_t count = is_fixed ? 1 : row->values[0];
 
 	agg->totals.overflowed++;
-	row->values[0]++;
-	row->bytes += block_bytes;
+	to->values[0] += count;
+	to->values[1] += row->values[1];
+	to->bytes += count * block_bytes;
 	return class;
 }
 
-/* Counts the sample in its row, whose index as in a snapshot is returned. */
-static uint32_t count_sample(struct aggregate *agg, enum aggregate_rows set,
-			     const struct event_sample *sample, uint64_t block_bytes)
+/* Adds to the row with the same key. Returns its index as in a snapshot. */
+static uint32_t add_row(struct aggregate *agg, enum aggregate_rows set, const struct row_entry *row)
 {
-	struct row_entry row = { .key.block_bytes = block_bytes };
 	struct row_entry *entry;
 	uint32_t index;
 
 	agg->totals.samples[set]++;
-	if (add_stack(agg, sample, &row.key.stack) ||
-	    add_entry(agg, agg->rows[set], &row.key, sizeof(row), &index))
-		return count_overflow(agg, set, block_bytes);
+	if (row->key.stack == SNAPSHOT_OVERFLOW_STACK ||
+	    add_entry(agg, agg->rows[set], &row->key, sizeof(*row), &index))
+		return count_overflow(agg, set, row);
 	entry = table_entry(agg->rows[set], index);
-	entry->values[0]++;
+	entry->values[0] += row->values[0];
+	entry->values[1] += row->values[1];
 	return OVERFLOW_ROWS + index;
 }
 
-static void count_free(struct aggregate *agg, uint32_t row)
+static void count_free(struct aggregate *agg, const struct live_entry *block)
 {
-	if (row < OVERFLOW_ROWS) {
-		agg->overflow[AGGREGATE_ALLOC][row].values[1]++;
+	struct row_entry *row;
+
+	if (block->row < OVERFLOW_ROWS) {
+		agg->overflow[AGGREGATE_ALLOC][block->row].values[1]++;
 		return;
 	}
-	((struct row_entry *)table_entry(agg->rows[AGGREGATE_ALLOC], row - OVERFLOW_ROWS))
-		->values[1]++;
+	row = table_entry(agg->rows[AGGREGATE_ALLOC], block->row - OVERFLOW_ROWS);
+	row->values[1] += block->count;
 }
 
 /* What a sampled block stands for. */
-static double estimated_bytes(const struct aggregate *agg, uint64_t size)
+static double estimated_bytes(const struct aggregate *agg, const struct event_sample *sample)
 {
-	double bytes = (double)size;
+	double bytes = (double)sample->size;
 
-	if (agg->rates.alloc_interval <= 1 || size == 0)
+	if (sample->weight_bytes > 0)
+		return (double)sample->weight_bytes;
+	if (agg->rates.alloc_interval <= 1 || sample->size == 0)
 		return bytes;
 	return bytes / -expm1(-bytes / (double)agg->rates.alloc_interval);
 }
 
+/* How many blocks like it a weighted one stands for, at least itself. */
+static uint64_t fixed_count(const struct event_sample *sample)
+{
+	double size = sample->size > 0 ? (double)sample->size : 1;
+	double count = (double)sample->weight_bytes / size;
+
+	if (count < 1)
+		count = 1;
+	return (uint64_t)(fmin(count, 0x1p40) * SNAPSHOT_FIXED_ONE);
+}
+
 static void add_alloc(struct aggregate *agg, const struct event_sample *sample)
 {
-	uint32_t row = count_sample(agg, AGGREGATE_ALLOC, sample, sample->size);
-	struct live_entry *block;
+	struct row_entry row = { .key.block_bytes = sample->size };
+	struct live_entry fresh = { .size = sample->size, .count = 1 }, *block;
 	uint32_t index;
 
-	agg->totals.alloc_bytes += estimated_bytes(agg, sample->size);
+	if (sample->weight_bytes > 0) {
+		row.key.scale = SNAPSHOT_SCALE_FIXED;
+		fresh.count = fixed_count(sample);
+	}
+	row.key.stack = aggregate_find_stack(agg, sample);
+	row.values[0] = fresh.count;
+	fresh.row = add_row(agg, AGGREGATE_ALLOC, &row);
+	fresh.id = sample->id;
+	fresh.bytes = estimated_bytes(agg, sample);
+	agg->totals.alloc_bytes += fresh.bytes;
 	if ((sample->head.flags & EVENT_FLAG_UNTRACKED) != 0 ||
 	    add_entry(agg, agg->live, &sample->id, sizeof(*block), &index)) {
 		agg->totals.untracked++;
-		count_free(agg, row);
+		count_free(agg, &fresh);
 		return;
 	}
 	block = table_entry(agg->live, index);
-	block->row = row;
-	block->size = sample->size;
-	agg->totals.inuse_bytes += estimated_bytes(agg, sample->size);
+	*block = fresh;
+	agg->totals.inuse_bytes += fresh.bytes;
 }
 
 void aggregate_add_sample(struct aggregate *agg, const struct event_sample *sample)
 {
-	if (sample->head.kind == EVENT_ALLOC)
+	enum aggregate_rows set = sample->head.kind == EVENT_CPU ? AGGREGATE_CPU : AGGREGATE_CREATE;
+	struct row_entry row = { .values = { 1, 0 } };
+
+	if (sample->head.kind == EVENT_ALLOC) {
 		add_alloc(agg, sample);
-	else
-		count_sample(agg, sample->head.kind == EVENT_CPU ? AGGREGATE_CPU : AGGREGATE_CREATE,
-			     sample, 0);
+		return;
+	}
+	row.key.stack = aggregate_find_stack(agg, sample);
+	add_row(agg, set, &row);
 }
 
 uint32_t aggregate_find_stack(struct aggregate *agg, const struct event_sample *sample)
 {
+	/* Both have 64 bits: the kernel's type is another one by name. */
+	return aggregate_intern_stack(agg, (const void *)sample->frames, sample->frame_count);
+}
+
+uint32_t aggregate_intern_stack(struct aggregate *agg, const uint64_t *frames, uint32_t count)
+{
 	uint32_t stack;
 
-	return add_stack(agg, sample, &stack) ? SNAPSHOT_OVERFLOW_STACK : stack;
+	return add_stack(agg, frames, count, &stack) ? SNAPSHOT_OVERFLOW_STACK : stack;
+}
+
+uint32_t aggregate_add_label(struct aggregate *agg, const char *key, const char *value,
+			     uint32_t next)
+{
+	struct label_entry label = { .next = next };
+	uint32_t index;
+
+	if (strtab_add(agg->strings, key, strlen(key), &label.key) ||
+	    strtab_add(agg->strings, value, strlen(value), &label.value) ||
+	    add_entry(agg, agg->labels, &label, sizeof(label), &index))
+		return 0;
+	return index + 1;
+}
+
+void aggregate_add_weighted(struct aggregate *agg, enum aggregate_rows set, uint32_t stack,
+			    uint32_t label, const uint64_t values[2])
+{
+	struct row_entry row = { .key = { .stack = stack, .label = label },
+				 .values = { values[0], values[1] } };
+
+	add_row(agg, set, &row);
+}
+
+void aggregate_begin_runtime(struct aggregate *agg, enum aggregate_rows set, uint64_t period)
+{
+	agg->runtime[set].is_there = true;
+	agg->runtime[set].period = period;
+	for (uint32_t i = 0; i < table_end(agg->rows[set]); i++) {
+		struct row_entry *row = table_entry(agg->rows[set], i);
+
+		if (row->key.scale == SNAPSHOT_SCALE_RUNTIME)
+			memset(row->values, 0, sizeof(row->values));
+	}
+	memset(agg->runtime[set].overflow, 0, sizeof(agg->runtime[set].overflow));
+}
+
+void aggregate_add_runtime(struct aggregate *agg, enum aggregate_rows set,
+			   const struct aggregate_row *from)
+{
+	struct row_entry row = {
+		.key = { .block_bytes = from->block_bytes,
+			 .stack = from->stack,
+			 .label = from->label,
+			 .scale = SNAPSHOT_SCALE_RUNTIME },
+		.values = { from->values[0], from->values[1] },
+	};
+
+	add_row(agg, set, &row);
+}
+
+bool aggregate_has_runtime(const struct aggregate *agg, enum aggregate_rows set)
+{
+	return agg->runtime[set].is_there;
 }
 
 void aggregate_add_free(struct aggregate *agg, uint64_t id)
@@ -365,8 +432,8 @@ void aggregate_add_free(struct aggregate *agg, uint64_t id)
 	if (index == TABLE_NONE)
 		return;
 	block = table_entry(agg->live, index);
-	count_free(agg, block->row);
-	agg->totals.inuse_bytes -= estimated_bytes(agg, block->size);
+	count_free(agg, block);
+	agg->totals.inuse_bytes -= block->bytes;
 	table_remove(agg->live, index);
 	refund(agg, sizeof(*block));
 }
@@ -385,118 +452,4 @@ void aggregate_totals(const struct aggregate *agg, struct aggregate_totals *out)
 	*out = agg->totals;
 	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		out->rows[i] = table_count(agg->rows[i]);
-}
-
-static int copy_mappings(const struct aggregate *agg, struct snapshot *snap)
-{
-	snap->mappings = calloc(agg->mapping_count + 1, sizeof(*snap->mappings));
-	if (!snap->mappings)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < agg->mapping_count; i++) {
-		snap->mappings[i] = agg->mappings[i];
-		snap->mappings[i].path = strdup(agg->mappings[i].path);
-		if (snap->mappings[i].object)
-			object_ref(snap->mappings[i].object);
-		snap->mapping_count++;
-		if (!snap->mappings[i].path)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int copy_stacks(const struct aggregate *agg, struct snapshot *snap)
-{
-	uint32_t location_count = table_end(agg->locations), stack_count, frame_count;
-	const struct snapshot_stack *stacks = stacktab_stacks(agg->stacks, &stack_count);
-	const uint32_t *frames = stacktab_frames(agg->stacks, &frame_count);
-
-	snap->locations = calloc(location_count + 1, sizeof(*snap->locations));
-	snap->stacks = calloc(stack_count + 1, sizeof(*snap->stacks));
-	snap->frames = calloc(frame_count + 1, sizeof(*snap->frames));
-	if (!snap->locations || !snap->stacks || !snap->frames)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < location_count; i++) {
-		const struct location_entry *entry = table_entry(agg->locations, i);
-
-		snap->locations[i] =
-			(struct snapshot_location){ entry->key.address, entry->key.mapping };
-	}
-	memcpy(snap->stacks, stacks, stack_count * sizeof(*stacks));
-	if (frame_count > 0)
-		memcpy(snap->frames, frames, frame_count * sizeof(*frames));
-	snap->location_count = location_count;
-	snap->stack_count = stack_count;
-	snap->frame_count = frame_count;
-	return 0;
-}
-
-static int copy_rows(const struct aggregate *agg, enum aggregate_rows set, struct snapshot *snap)
-{
-	uint32_t count = table_end(agg->rows[set]);
-
-	snap->rows = calloc(OVERFLOW_ROWS + count, sizeof(*snap->rows));
-	if (!snap->rows)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < OVERFLOW_ROWS; i++) {
-		const struct overflow_row *from = &agg->overflow[set][i];
-		struct snapshot_row *to = &snap->rows[i];
-
-		to->stack = SNAPSHOT_OVERFLOW_STACK;
-		to->block_bytes = from->values[0] ? from->bytes / from->values[0] : 0;
-		memcpy(to->values, from->values, sizeof(to->values));
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		const struct row_entry *from = table_entry(agg->rows[set], i);
-		struct snapshot_row *to = &snap->rows[OVERFLOW_ROWS + i];
-
-		to->stack = from->key.stack;
-		to->label = from->key.label;
-		to->block_bytes = from->key.block_bytes;
-		memcpy(to->values, from->values, sizeof(to->values));
-	}
-	snap->row_count = OVERFLOW_ROWS + count;
-	return 0;
-}
-
-/* The rows of a kind; AGGREGATE_ROW_SETS for one that has none. */
-static enum aggregate_rows rows_of(enum kind kind)
-{
-	switch (kind) {
-	case KIND_HEAP:
-	case KIND_ALLOCS:
-		return AGGREGATE_ALLOC;
-	case KIND_PROFILE:
-		return AGGREGATE_CPU;
-	case KIND_THREADCREATE:
-		return AGGREGATE_CREATE;
-	default:
-		return AGGREGATE_ROW_SETS;
-	}
-}
-
-int aggregate_snapshot(const struct aggregate *agg, enum kind kind, struct snapshot **out)
-{
-	enum aggregate_rows set = rows_of(kind);
-	struct snapshot *snap;
-	int err;
-
-	err = snapshot_new(&snap);
-	if (err)
-		return err;
-	snap->kind = kind;
-	snap->period = 1;
-	if (set == AGGREGATE_ALLOC)
-		snap->period = agg->rates.alloc_interval;
-	else if (set == AGGREGATE_CPU)
-		snap->period = agg->rates.cpu_period_ns;
-	err = copy_mappings(agg, snap);
-	err = err ?: copy_stacks(agg, snap);
-	if (set != AGGREGATE_ROW_SETS)
-		err = err ?: copy_rows(agg, set, snap);
-	if (err) {
-		snapshot_free(snap);
-		return err;
-	}
-	*out = snap;
-	return 0;
 }

@@ -29,7 +29,15 @@ struct aggregate_rates {
 	uint64_t cpu_period_ns;
 };
 
-enum aggregate_rows { AGGREGATE_ALLOC, AGGREGATE_CPU, AGGREGATE_CREATE, AGGREGATE_ROW_SETS };
+enum aggregate_rows {
+	AGGREGATE_ALLOC,
+	AGGREGATE_CPU,
+	AGGREGATE_CREATE,
+	AGGREGATE_BLOCK,
+	AGGREGATE_MUTEX,
+	AGGREGATE_PAUSES,
+	AGGREGATE_ROW_SETS
+};
 
 /* Sums since the start; the estimates are unbiased. */
 struct aggregate_totals {
@@ -61,6 +69,35 @@ void aggregate_add_sample(struct aggregate *aggregate, const struct event_sample
 /* The index of a sample's stack, as in snapshots; SNAPSHOT_OVERFLOW_STACK where it finds no room.
  */
 uint32_t aggregate_find_stack(struct aggregate *aggregate, const struct event_sample *sample);
+/* The same for frames[count], which were executed; of more than EVENT_MAX_FRAMES the innermost. */
+uint32_t aggregate_intern_stack(struct aggregate *aggregate, const uint64_t *frames,
+				uint32_t count);
+/*
+ * The index of a label whose next one, if not 0, is another of the same row. The strings are
+ * copied. 0 where it finds no room.
+ */
+uint32_t aggregate_add_label(struct aggregate *aggregate, const char *key, const char *value,
+			     uint32_t next);
+/* Adds to the row of this stack and label: a scaled count and nanoseconds. */
+void aggregate_add_weighted(struct aggregate *aggregate, enum aggregate_rows set, uint32_t stack,
+			    uint32_t label, const uint64_t values[2]);
+
+/*
+ * What the target's runtime has counted itself takes the place of what was sampled, but for
+ * allocations, where both are shown: its rows of this set begin anew, then each is added. period:
+ * as snapshot's runtime_period.
+ */
+void aggregate_begin_runtime(struct aggregate *aggregate, enum aggregate_rows set, uint64_t period);
+struct aggregate_row {
+	uint32_t stack, label;
+	uint64_t block_bytes;
+	uint64_t values[2]; /* as a snapshot_row's */
+};
+void aggregate_add_runtime(struct aggregate *aggregate, enum aggregate_rows set,
+			   const struct aggregate_row *row);
+/* Whether the runtime's rows of this set were ever begun. */
+bool aggregate_has_runtime(const struct aggregate *aggregate, enum aggregate_rows set);
+
 /* Counts the free of a sampled block; an unknown id is ignored. */
 void aggregate_add_free(struct aggregate *aggregate, uint64_t id);
 

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RECORD_MAGIC 0x3164666f72707070ULL /* "ppprofd1" */
+#define RECORD_MAGIC 0x3264666f72707070ULL /* "ppprofd2" */
 #define RECORD_MAX_BYTES 65536U
 #define RECORD_NAME_BYTES 32
 #define RECORD_BUILD_ID_BYTES 132 /* hex digits and NUL */

@@ -16,7 +16,6 @@
 #include <sys/types.h>
 
 struct object;
-
 #define SNAPSHOT_NO_MAPPING UINT32_MAX
 
 struct snapshot_mapping {
@@ -36,35 +35,48 @@ struct snapshot_stack {
 	uint32_t first, count;
 };
 
-/* A stack of count 0 whose row counts what found no room: shown as one frame, [overflow]. */
+/* A stack of count 0: what found no room, shown as one frame, [overflow]. */
 #define SNAPSHOT_OVERFLOW_STACK 0U
+
+/* What the counts of a heap's row are. */
+enum snapshot_scale {
+	SNAPSHOT_SCALE_PERIOD, /* drawn with the snapshot's period */
+	SNAPSHOT_SCALE_RUNTIME, /* drawn by the target's runtime with runtime_period */
+	SNAPSHOT_SCALE_FIXED, /* scaled where they were drawn, in SNAPSHOT_FIXED_ONE-ths */
+};
+
+#define SNAPSHOT_FIXED_ONE 65536U
 
 struct snapshot_row {
 	uint32_t stack;
-	uint32_t label; /* index of labels; 0 is none */
+	uint32_t label; /* index of the first of its labels; 0: none */
 	uint64_t block_bytes; /* heap and allocs: the size asked for; else 0 */
 	/*
-	 * Raw counts. heap, allocs: sampled allocations, sampled frees. profile: samples, 0.
+	 * heap, allocs: allocations, frees, both to be scaled. profile: samples, 0.
 	 * block, mutex, pauses: scaled count, scaled nanoseconds. Others: count, 0.
 	 */
 	uint64_t values[2];
+	enum snapshot_scale scale;
 };
 
 #define SNAPSHOT_NO_STACK UINT32_MAX
 
 /* A thread, or a goroutine, at the moment of the snapshot. */
 struct snapshot_thread {
-	pid_t tid, creator; /* in the agent's PID namespace; creator 0: not known */
+	int64_t tid, creator; /* in the agent's PID namespace, or goroutines; 0: not known */
 	char name[16];
-	const char *state; /* static string */
+	const char *state; /* static, or in the snapshot's strings */
 	uint64_t state_ns; /* for how long it has been in that state */
 	uint32_t stack; /* SNAPSHOT_NO_STACK: it ran and could not be caught */
-	uint32_t creator_stack; /* where it was made; SNAPSHOT_NO_STACK: before the agent looked */
-	bool is_running;
+	uint32_t creator_stack; /* where it was made, or SNAPSHOT_NO_STACK */
+	uint32_t label; /* as a row's */
+	bool is_running, is_locked; /* locked: a goroutine to its thread */
 };
 
+/* labels[0] is none. */
 struct snapshot_label {
-	const char *key, *value; /* static strings */
+	const char *key, *value; /* static, or in the snapshot's strings */
+	uint32_t next; /* the next label of the same row or thread; 0: no more */
 };
 
 struct snapshot {
@@ -75,6 +87,7 @@ struct snapshot {
 	char comm[16];
 	uint64_t taken_ns, since_ns; /* CLOCK_REALTIME: now, and since when samples were counted */
 	uint64_t period; /* heap, allocs: mean bytes between samples; profile: ns between samples */
+	uint64_t runtime_period; /* heap, allocs: of the rows that the runtime has sampled */
 
 	struct snapshot_mapping *mappings; /* mappings[0] is the main binary, if any are there */
 	struct snapshot_location *locations;
@@ -83,6 +96,7 @@ struct snapshot {
 	struct snapshot_row *rows;
 	struct snapshot_label *labels;
 	struct snapshot_thread *threads; /* goroutine and threads: these in place of rows */
+	char *strings; /* what labels and states are made of, if not of static strings */
 	char **comments; /* how the numbers came about, one fact each */
 	uint32_t mapping_count, location_count, frame_count, stack_count, row_count, label_count,
 		thread_count, comment_count;

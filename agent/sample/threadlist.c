@@ -182,7 +182,7 @@ void threadlist_each_running(const struct threadlist *list, void (*visit)(void *
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].is_running && list->items[i].stack == SNAPSHOT_NO_STACK)
-			visit(arg, list->items[i].tid);
+			visit(arg, (pid_t)list->items[i].tid);
 	}
 }
 

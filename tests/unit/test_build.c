@@ -28,7 +28,9 @@ static struct snapshot_stack stacks[] = {
 	{ 0, 2 },
 	{ 2, 3 },
 };
-static struct snapshot_label labels[] = { { "", "" }, { "cause", "gc" } };
+static struct snapshot_label labels[] = { { "", "", 0 },
+					  { "cause", "gc", 2 },
+					  { "runtime", "go", 0 } };
 static char *comments[] = { (char[]){ "source: probes" } };
 
 static struct snapshot make_snapshot(struct snapshot_row *rows, uint32_t row_count)
@@ -53,7 +55,7 @@ static struct snapshot make_snapshot(struct snapshot_row *rows, uint32_t row_cou
 		.frame_count = 5,
 		.stack_count = 3,
 		.row_count = row_count,
-		.label_count = 2,
+		.label_count = 3,
 		.comment_count = 1,
 		.rss_bytes = 1000000,
 	};
@@ -185,6 +187,9 @@ static void differences_subtract_row_by_row(void **state)
 	assert_int_equal(profile->samples[1].values[1], 7);
 	assert_string(profile, profile->samples[1].labels[0].key, "cause");
 	assert_string(profile, profile->samples[1].labels[0].text, "gc");
+	assert_int_equal(profile->samples[1].label_count, 2);
+	assert_string(profile, profile->samples[1].labels[1].key, "runtime");
+	assert_string(profile, profile->samples[1].labels[1].text, "go");
 	assert_int_equal(profile->time_ns, 5000);
 	assert_int_equal(profile->duration_ns, 2000);
 	profile_free(profile);

@@ -90,7 +90,7 @@ static void a_recording_begins_with_its_options_and_ends_with_the_time(void **st
 	stop(&tape, recorder);
 	begin = next(&tape, RECORD_START);
 	assert_int_equal(begin->head.bytes, sizeof(*begin));
-	assert_memory_equal(&begin->magic, "ppprofd1", 8);
+	assert_memory_equal(&begin->magic, "ppprofd2", 8);
 	assert_int_equal(begin->alloc_interval, 4096);
 	assert_int_equal(begin->cpu_period_ns, 10101010);
 	assert_int_equal(begin->collect, EVENT_COLLECT_ALLOC);

@@ -10,9 +10,10 @@
 
 static struct profile_sample scale(enum kind kind, uint64_t period, struct snapshot_row row)
 {
+	const struct snapshot snap = { .period = period, .runtime_period = 1 };
 	struct profile_sample sample = { .label_count = 0 };
 
-	scale_row(kind, period, &row, NULL, &sample);
+	scale_row(kind, &snap, &row, NULL, &sample);
 	return sample;
 }
 
@@ -70,13 +71,14 @@ static void differences_are_taken_before_scaling_and_may_be_negative(void **stat
 {
 	const struct snapshot_row before = { .block_bytes = 1024, .values = { 7, 1 } },
 				  now = { .block_bytes = 1024, .values = { 10, 6 } };
+	const struct snapshot snap = { .period = 524288 };
 	struct profile_sample sample;
 
 	(void)state;
-	scale_row(KIND_HEAP, 524288, &now, &before, &sample);
+	scale_row(KIND_HEAP, &snap, &now, &before, &sample);
 	assert_values(sample.raw, 3, 3072, -2, -2048);
 	assert_values(sample.values, 1537, 1574400, -1025, -1049600);
-	scale_row(KIND_THREADS, 1, &before, &now, &sample);
+	scale_row(KIND_THREADS, &snap, &before, &now, &sample);
 	assert_int_equal(sample.values[0], -3);
 }
 
@@ -119,6 +121,32 @@ static void what_does_not_fit_stops_at_the_limit(void **state)
 	assert_true(sample.values[1] == INT64_MAX);
 }
 
+static void rows_of_the_runtime_have_its_period(void **state)
+{
+	struct profile_sample sample;
+
+	(void)state;
+	sample = scale(KIND_HEAP, 524288,
+		       (struct snapshot_row){ .block_bytes = 1024,
+					      .values = { 10, 4 },
+					      .scale = SNAPSHOT_SCALE_RUNTIME });
+	assert_values(sample.values, 10, 10240, 6, 6144);
+}
+
+/* 10 blocks of 1 KiB, each drawn with 524288 and weighted by who drew it: the same as above. */
+static void weighted_rows_are_not_scaled_again(void **state)
+{
+	struct profile_sample sample;
+
+	(void)state;
+	sample = scale(KIND_HEAP, 524288,
+		       (struct snapshot_row){ .block_bytes = 1024,
+					      .values = { 335872033, 134348813 },
+					      .scale = SNAPSHOT_SCALE_FIXED });
+	assert_values(sample.values, 5125, 5248000, 3075, 3148800);
+	assert_values(sample.raw, 9, 10239, 5, 6143);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +154,8 @@ int main(void)
 		cmocka_unit_test(an_interval_of_1_scales_nothing),
 		cmocka_unit_test(blocks_of_no_bytes_count_like_those_of_one),
 		cmocka_unit_test(differences_are_taken_before_scaling_and_may_be_negative),
+		cmocka_unit_test(rows_of_the_runtime_have_its_period),
+		cmocka_unit_test(weighted_rows_are_not_scaled_again),
 		cmocka_unit_test(cpu_samples_count_and_last_a_period_each),
 		cmocka_unit_test(waits_and_counts_pass_as_they_are),
 		cmocka_unit_test(what_does_not_fit_stops_at_the_limit),

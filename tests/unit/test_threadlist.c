@@ -67,7 +67,7 @@ static void expect_creator(const struct threadlist *list, pid_t tid, const char 
 
 	for (uint32_t i = 0; i < snap->thread_count; i++) {
 		if (snap->threads[i].tid == tid)
-			snprintf(got, sizeof(got), "%d@%d", snap->threads[i].creator,
+			snprintf(got, sizeof(got), "%d@%d", (int)snap->threads[i].creator,
 				 (int)snap->threads[i].creator_stack);
 	}
 	assert_string_equal(got, expected);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * aggregate_private: the aggregate's own data, which aggregate.c fills and aggregate_snapshot.c
+ * copies.
+ */
+#ifndef PPROFD_SAMPLE_AGGREGATE_PRIVATE_H
+#define PPROFD_SAMPLE_AGGREGATE_PRIVATE_H
+
+#include "sample/aggregate.h"
+
+struct stacktab;
+struct strtab;
+struct table;
+
+/*
+ * The first rows of each kind take what finds no room elsewhere. A block's size matters for its
+ * scaling, so that there is a row for each power of two, whose size is the mean of what it took.
+ */
+#define OVERFLOW_ROWS 64U
+
+struct location_entry {
+	struct {
+		uint64_t address;
+		uint32_t mapping, pad;
+	} key;
+};
+
+struct row_entry {
+	struct {
+		uint64_t block_bytes;
+		uint32_t stack, label;
+		uint32_t scale; /* enum snapshot_scale */
+		uint32_t pad;
+	} key;
+	uint64_t values[2];
+};
+
+struct overflow_row {
+	uint64_t values[2], bytes;
+};
+
+/* All of it is the table's key. The label's index is one more than the entry's. */
+struct label_entry {
+	uint32_t key, value; /* strings */
+	uint32_t next; /* a label's index; 0: no more */
+};
+
+struct aggregate {
+	struct aggregate_rates rates;
+	struct aggregate_budget *budget;
+	size_t charged_bytes;
+	struct snapshot_mapping *mappings; /* all there ever were */
+	uint32_t mapping_count;
+	uint32_t *current; /* indexes of mappings that hold now, by rising address */
+	size_t current_count;
+	struct table *locations;
+	struct stacktab *stacks;
+	struct table *labels;
+	struct strtab *strings;
+	struct table *rows[AGGREGATE_ROW_SETS];
+	struct overflow_row overflow[AGGREGATE_ROW_SETS][OVERFLOW_ROWS];
+	struct {
+		bool is_there;
+		uint64_t period;
+		struct overflow_row overflow[OVERFLOW_ROWS];
+	} runtime[AGGREGATE_ROW_SETS];
+	struct table *live;
+	struct aggregate_totals totals;
+};
+
+#endif
