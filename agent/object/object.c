@@ -5,6 +5,7 @@
 #include "object/debuginfo.h"
 #include "object/elffile.h"
 #include "object/elfsym.h"
+#include "object/gofile.h"
 #include "object/symtab.h"
 
 #include <errno.h>
@@ -25,7 +26,7 @@ struct object {
 	struct elffile file;
 	char *path;
 	char build_id[2 * OBJECT_MAX_BUILD_ID + 1];
-	bool has_interpreter;
+	bool has_interpreter, is_program;
 	size_t segment_count;
 	struct object_segment segments[OBJECT_MAX_HEADERS];
 	uint64_t serial;
@@ -35,6 +36,10 @@ struct object {
 	int symtab_err;
 	struct symtab *symtab;
 	struct debuginfo *debuginfo; /* NULL: not yet */
+	bool is_gofile_loaded;
+	int gofile_err;
+	char gofile_reason[GOFILE_REASON_BYTES];
+	struct gofile *gofile;
 };
 
 static int add_segment(struct object *object, const Elf64_Phdr *header)
@@ -164,6 +169,7 @@ static int read_headers(struct object *object)
 			err = read_dynamic(object, &parts[i], &is_pie);
 	}
 	object->has_interpreter = has_dynamic && (has_interp || !is_pie);
+	object->is_program = header->e_type == ET_EXEC || has_interp || is_pie;
 	return err;
 }
 
@@ -223,6 +229,7 @@ void object_free(struct object *object)
 	if (!object || atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	debuginfo_free(object->debuginfo);
+	gofile_free(object->gofile);
 	symtab_free(object->symtab);
 	pthread_mutex_destroy(&object->lock);
 	free(object->path);
@@ -258,6 +265,11 @@ uint64_t object_entry(const struct object *object)
 bool object_has_interpreter(const struct object *object)
 {
 	return object->has_interpreter;
+}
+
+bool object_is_program(const struct object *object)
+{
+	return object->is_program;
 }
 
 size_t object_segments(const struct object *object, const struct object_segment **segments)
@@ -404,5 +416,23 @@ int object_debuginfo(struct object *object, struct debuginfo **out)
 	if (!err)
 		*out = object->debuginfo;
 	pthread_mutex_unlock(&object->lock);
+	return err;
+}
+
+int object_gofile(struct object *object, const struct gofile **out, const char **why)
+{
+	int err;
+
+	pthread_mutex_lock(&object->lock);
+	if (!object->is_gofile_loaded) {
+		object->gofile_err = gofile_open(object, &object->gofile, object->gofile_reason);
+		object->is_gofile_loaded = true;
+	}
+	err = object->gofile_err;
+	if (!err)
+		*out = object->gofile;
+	pthread_mutex_unlock(&object->lock);
+	if (why)
+		*why = object->gofile_reason;
 	return err;
 }

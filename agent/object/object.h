@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct debuginfo;
+struct gofile;
 struct object;
 struct symtab;
 
@@ -62,6 +63,9 @@ uint64_t object_entry(const struct object *object);
  * static PIE has PT_DYNAMIC, too; plug-ins and musl's libc have no soname, so that tells nothing.
  */
 bool object_has_interpreter(const struct object *object);
+/* Whether it is meant to be executed, as against a library: at a fixed address, a PIE or static
+ * PIE. */
+bool object_is_program(const struct object *object);
 size_t object_segments(const struct object *object, const struct object_segment **segments);
 
 /* Between file offsets and virtual addresses, by PT_LOAD. Return 0, or -ENOENT if none holds it. */
@@ -98,5 +102,13 @@ __attribute__((warn_unused_result)) int object_symtab(struct object *object,
  */
 __attribute__((warn_unused_result)) int object_debuginfo(struct object *object,
 							 struct debuginfo **out);
+
+/*
+ * What the object says of itself as a Go program, read on the first call. Borrowed while the caller
+ * holds the object. Returns 0, or the error of gofile_open(), which is remembered like the reason
+ * for it; why may be NULL.
+ */
+__attribute__((warn_unused_result)) int object_gofile(struct object *object,
+						      const struct gofile **out, const char **why);
 
 #endif
