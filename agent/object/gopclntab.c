@@ -353,6 +353,7 @@ static int set_line(const struct gopclntab *tab, const struct gopclntab_function
 		err = value_at(tab, function, FUNC_LINE, pc, &line);
 	if (err)
 		return err;
+	call->pc = pc;
 	call->file = "";
 	call->line = line > 0 ? (uint32_t)line : 0;
 	if (file < 0)

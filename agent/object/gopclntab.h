@@ -41,6 +41,7 @@ struct gopclntab_function {
 
 /* A call, inlined or not. */
 struct gopclntab_call {
+	uint64_t pc; /* the instruction; of a caller, the one that stands for the inlined call */
 	const char *name, *file; /* borrowed from the table; file may be "" */
 	uint32_t line; /* 0: not known */
 	uint32_t start_line; /* of the function; 0: not known */
