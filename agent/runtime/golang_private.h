@@ -36,8 +36,10 @@ struct golang_g_layout {
 	uint32_t labels; /* pointer: to an hmap up to 1.23, then to a slice header of pairs */
 };
 
+#define GOLANG_CREATESTACK 32U /* addresses in m.createstack */
+
 struct golang_m_layout {
-	uint32_t size;
+	uint32_t size; /* up to and with the last of these fields */
 	uint32_t g0;
 	uint32_t procid; /* u64 */
 	uint32_t curg; /* *g */
