@@ -415,3 +415,11 @@ int gopclntab_calls(const struct gopclntab *tab, const struct gopclntab_function
 		pc = function->entry + parent;
 	}
 }
+
+bool gopclntab_is_wrapper(const struct gopclntab *tab, const struct gopclntab_call *call)
+{
+	/* abi.FuncIDWrapper is the last of a list that grew in 1.22 and in 1.25. */
+	if (tab->source.minor < 22)
+		return call->id == 21;
+	return call->id == (tab->source.minor < 25 ? 22 : 23);
+}

@@ -9,6 +9,7 @@
 #ifndef PPROFD_OBJECT_GOPCLNTAB_H
 #define PPROFD_OBJECT_GOPCLNTAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -86,5 +87,10 @@ int gopclntab_each_sp_delta(const struct gopclntab *tab, const struct gopclntab_
  */
 int gopclntab_calls(const struct gopclntab *tab, const struct gopclntab_function *function,
 		    uint64_t pc, struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS]);
+/*
+ * Whether the compiler made the call: a method wrapper and the like. Go's profiles leave it out,
+ * unless what it calls is runtime.gopanic, sigpanic or panicwrap.
+ */
+bool gopclntab_is_wrapper(const struct gopclntab *tab, const struct gopclntab_call *call);
 
 #endif
