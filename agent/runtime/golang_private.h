@@ -30,6 +30,7 @@ struct golang_g_layout {
 	uint32_t goid; /* u64 */
 	uint32_t waitsince; /* i64, nanotime */
 	uint32_t waitreason; /* u8 */
+	uint32_t stops; /* u8 trackingSeq: counts how often it has stopped */
 	uint32_t lockedm; /* *m */
 	uint32_t parent_goid; /* u64; GOLANG_ABSENT before 1.21 */
 	uint32_t gopc, startpc;

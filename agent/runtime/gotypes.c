@@ -201,6 +201,7 @@ static const struct field g_fields[] = {
 	{ "goid", G(goid), { 152, 152, 152, 160, 160, 152, 152, 152 } },
 	{ "waitsince", G(waitsince), { 168, 168, 168, 176, 176, 168, 168, 168 } },
 	{ "waitreason", G(waitreason), { 176, 176, 176, 184, 184, 176, 176, 176 } },
+	{ "trackingSeq", G(stops), { 189, 188, 191, 199, 199, 191, 191, 191 } },
 	{ "lockedm", G(lockedm), { 232, 208, 208, 216, 216, 208, 208, 208 } },
 	{ "parentGoid", G(parent_goid), { NONE, 272, 272, 280, 280, 272, 280, 280 } },
 	{ "gopc", G(gopc), { 296, 280, 280, 288, 288, 280, 288, 288 } },
