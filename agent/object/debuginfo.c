@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "object/dwarf.h"
+#include "object/gofile.h"
+#include "object/gopclntab.h"
 #include "object/object.h"
 #include "object/symtab.h"
 
@@ -23,6 +25,7 @@ struct debuginfo {
 struct debuginfo_session {
 	struct debuginfo *info;
 	struct dwarf_session *dwarf; /* NULL: there is none */
+	const struct gofile *go; /* borrowed from the object; NULL: not Go that can be read */
 };
 
 int debuginfo_new(struct object *object, struct debuginfo **out)
@@ -88,8 +91,12 @@ int debuginfo_open_session(struct object *object, const struct debugfile_search 
 
 	if (!session)
 		return -ENOMEM;
+	err = object_gofile(object, &session->go, NULL);
+	if (err == -ENOMEM)
+		goto out;
 	err = object_debuginfo(object, &session->info);
-	if (err)
+	/* Without C code, Go's own table knows all that the debug information could tell. */
+	if (err || (session->go && !gofile_uses_cgo(session->go)))
 		goto out;
 	pthread_mutex_lock(&session->info->lock);
 	if (!session->info->is_located)
@@ -163,7 +170,46 @@ static int find_symbol(struct debuginfo *info, uint64_t vaddr, struct symbol *ou
 	return out->name ? 0 : -ENOENT;
 }
 
-int debuginfo_find(struct debuginfo_session *session, uint64_t vaddr, struct dwarfunit_place *out)
+/* Returns -ENOENT also for C code that Go's linker has put among the functions, without lines. */
+static int find_go(const struct gofile *go, uint64_t vaddr, struct dwarfunit_place *out)
+{
+	const struct gopclntab *tab = gofile_pclntab(go);
+	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
+	struct gopclntab_function function;
+	int count;
+
+	if (gopclntab_find(tab, vaddr, &function))
+		return -ENOENT;
+	count = gopclntab_calls(tab, &function, vaddr, calls);
+	if (count < 0 || calls[0].file[0] == '\0')
+		return -ENOENT;
+	out->function_vaddr = function.entry;
+	out->count = (size_t)count;
+	for (size_t i = 0; i < out->count; i++) {
+		out->calls[i] = (struct dwarfunit_call){
+			.name = calls[i].name,
+			.file = calls[i].file,
+			.line = calls[i].line,
+			.start_line = calls[i].start_line,
+		};
+	}
+	return 0;
+}
+
+static int find_go_name(const struct gofile *go, uint64_t vaddr, struct dwarfunit_place *out)
+{
+	struct gopclntab_function function;
+
+	if (gopclntab_find(gofile_pclntab(go), vaddr, &function) || function.name[0] == '\0')
+		return -ENOENT;
+	out->function_vaddr = function.entry;
+	out->count = 1;
+	out->calls[0] = (struct dwarfunit_call){ .name = function.name, .file = "" };
+	return 0;
+}
+
+static int find_native(struct debuginfo_session *session, uint64_t vaddr,
+		       struct dwarfunit_place *out)
 {
 	int dwarf_err = -ENOENT, err;
 	struct dwarfunit_call *function;
@@ -188,4 +234,16 @@ int debuginfo_find(struct debuginfo_session *session, uint64_t vaddr, struct dwa
 		out->function_vaddr = symbol.vaddr;
 	}
 	return function->name[0] == '\0' ? -ENOENT : 0;
+}
+
+int debuginfo_find(struct debuginfo_session *session, uint64_t vaddr, struct dwarfunit_place *out)
+{
+	int err;
+
+	if (session->go && find_go(session->go, vaddr, out) == 0)
+		return 0;
+	err = find_native(session, vaddr, out);
+	if (err == -ENOENT && session->go)
+		return find_go_name(session->go, vaddr, out);
+	return err;
 }

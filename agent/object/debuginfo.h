@@ -3,8 +3,8 @@
  * debuginfo: all that is known about the names and lines of an object's addresses.
  *
  * From the object's own symbols and debug information, its separate debug file, and the symbols
- * packed into it. An object has one of these (object_debuginfo()); what it needs is looked for on
- * the first use.
+ * packed into it; for Go code from the table of its runtime, which strip leaves. An object has one
+ * of these (object_debuginfo()); what it needs is looked for on the first use.
  */
 #ifndef PPROFD_OBJECT_DEBUGINFO_H
 #define PPROFD_OBJECT_DEBUGINFO_H

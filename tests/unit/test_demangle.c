@@ -50,6 +50,30 @@ static void legacy_rust_names_lose_their_hash(void **state)
 	       "main::main::{{closure}}");
 }
 
+static void go_names_stay_as_they_are(void **state)
+{
+	static const char *const names[] = {
+		"main.(*T).Method",
+		"net/http.(*conn).serve",
+		"main.F[...]",
+		"type:.eq.main.T",
+		"type..eq.[2]string",
+		"main.main.func1.2",
+		"go:buildid",
+		"_rt0_amd64_linux",
+		"_cgo_5716b2d8c5fa_Cfunc_c_mid",
+		"gosave_systemstack_switch",
+		"encoding/json.Marshal",
+		"main.main.gowrap1",
+		"main.(*T).Method-fm",
+		"vendor/golang.org/x/net/idna.init.0",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		expect(names[i], names[i]);
+}
+
 static void v0_rust_names_are_read(void **state)
 {
 	(void)state;
@@ -176,6 +200,7 @@ int main(void)
 		cmocka_unit_test(cxx_names_lose_their_parameters),
 		cmocka_unit_test(legacy_rust_names_lose_their_hash),
 		cmocka_unit_test(v0_rust_names_are_read),
+		cmocka_unit_test(go_names_stay_as_they_are),
 		cmocka_unit_test(other_names_stay_as_they_are),
 		cmocka_unit_test(names_over_the_limits_are_not_touched),
 		cmocka_unit_test(a_name_that_would_grow_without_end_is_not_demangled),
