@@ -37,6 +37,11 @@ enum unwind_cfa {
 	UNWIND_CFA_RSP_DEREF, /* *(rsp + cfa_off) + cfa_add */
 	UNWIND_CFA_RBP_DEREF, /* *(rbp + cfa_off) + cfa_add */
 	UNWIND_CFA_SIGNAL, /* a signal frame: rip, rsp and rbp stand in the ucontext at rsp */
+	/*
+	 * rbp + 16 on another stack, which may lie lower: rsp has been moved there. The caller's
+	 * rbp stands at rbp. 0: there is no caller.
+	 */
+	UNWIND_CFA_SWITCH,
 };
 
 /* Where the caller's rbp is. The return address always lies at CFA - 8. */
@@ -50,7 +55,8 @@ enum unwind_fp {
 struct unwind_rule {
 	__u8 cfa; /* enum unwind_cfa */
 	__u8 fp; /* enum unwind_fp */
-	__u8 pad[2];
+	__u8 is_injected; /* the caller made no call: it goes on at the address itself */
+	__u8 pad;
 	__s32 cfa_off, cfa_add, fp_off;
 };
 _Static_assert(sizeof(struct unwind_rule) == 16, "layout of the rules map");

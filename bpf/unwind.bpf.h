@@ -244,7 +244,10 @@ static __always_inline bool unwind_by_rule(struct unwind_context *context, struc
 		if (!unwind_read(context, from, &bp))
 			return unwind_fail(walk, EVENT_END_READ_FAULT);
 	}
-	return unwind_go_on(walk, ip, cfa, bp);
+	if (!unwind_go_on(walk, ip, cfa, bp))
+		return false;
+	walk->is_return = !rule->is_injected;
+	return true;
 }
 
 static __always_inline bool unwind_set_return(struct unwind_walk *walk, __u64 ip, __u64 sp)
@@ -356,6 +359,12 @@ static __always_inline bool unwind_step(struct unwind_context *context, struct u
 		return unwind_fail(walk, EVENT_END_BAD_RULE);
 	if (rule->cfa == UNWIND_CFA_SIGNAL)
 		return unwind_signal(context, walk);
+	if (rule->cfa == UNWIND_CFA_SWITCH) {
+		/* The caller's stack may lie anywhere: what bounds the walk is the count of frames.
+		 */
+		walk->sp = 0;
+		return unwind_frame_pointer(context, walk);
+	}
 	return unwind_by_rule(context, walk, rule);
 }
 

@@ -6,6 +6,9 @@
 #include "object/cfi_interp.h"
 #include "object/cfi_rows.h"
 #include "object/cfi_section.h"
+#include "object/gocfi.h"
+#include "object/gofile.h"
+#include "object/gopclntab.h"
 #include "object/object.h"
 
 #include <elf.h>
@@ -14,6 +17,8 @@
 
 #define CFI_MAX_CIES (1U << 18)
 #define CFI_MAX_FDES (2U << 20)
+
+#define GO_CIE UINT32_MAX
 
 static const struct unwind_rule gap = { .cfa = UNWIND_CFA_GAP };
 
@@ -27,11 +32,13 @@ struct cie {
 struct function {
 	uint64_t start, end;
 	uint32_t code, code_bytes; /* offset and length in the section */
-	uint32_t cie; /* index */
+	uint32_t cie; /* index; GO_CIE: a Go function, and code is its index */
 };
 
 struct builder {
 	const struct object *object;
+	const struct gofile *go; /* NULL: no Go program */
+	struct gocfi *gocfi;
 	struct cfi_section section;
 	struct buf cies; /* struct cie, by offset */
 	struct buf functions; /* struct function */
@@ -112,7 +119,8 @@ static int add_function(struct builder *builder, const struct cfi_entry *entry)
 		builder->bad_fdes++;
 		return 0;
 	}
-	if (!cut_to_code(builder->object, &fde))
+	if (!cut_to_code(builder->object, &fde) ||
+	    (builder->gocfi && gocfi_covers(builder->gocfi, fde.start)))
 		return 0;
 	function = buf_grow(&builder->functions, sizeof(*function));
 	if (!function)
@@ -152,6 +160,37 @@ static int read_entries(struct builder *builder, bool want_cies)
 	return 0;
 }
 
+static int add_go_functions(struct builder *builder)
+{
+	const struct gopclntab *tab = gofile_pclntab(builder->go);
+
+	for (uint32_t i = 0; i < gopclntab_count(tab); i++) {
+		struct gopclntab_function go;
+		struct function *function;
+		struct cfi_fde fde = { 0 };
+
+		if (gopclntab_function_at(tab, i, &go)) {
+			builder->bad_fdes++;
+			continue;
+		}
+		fde.start = go.entry;
+		fde.end = go.end;
+		if (fde.start == fde.end || !cut_to_code(builder->object, &fde) ||
+		    !gocfi_covers(builder->gocfi, fde.start))
+			continue;
+		function = buf_grow(&builder->functions, sizeof(*function));
+		if (!function)
+			return buf_error(&builder->functions) == -ENOSPC ? -E2BIG : -ENOMEM;
+		*function = (struct function){
+			.start = fde.start,
+			.end = fde.end,
+			.code = i,
+			.cie = GO_CIE,
+		};
+	}
+	return 0;
+}
+
 /* By start; of several with one start the longest is first, and of equal ones the first. */
 static int compare_functions(const void *a, const void *b)
 {
@@ -183,33 +222,43 @@ static int emit(uint64_t pc, const struct unwind_rule *rule, void *arg)
 	return cfi_rows_add(arg, pc, rule);
 }
 
+static int run_code(struct builder *builder, const struct function *function, uint64_t end)
+{
+	const struct cfi_section *section = &builder->section;
+	const struct cie *cies = (const void *)builder->cies.data;
+	struct cfi_fde fde = {
+		.start = function->start,
+		.end = end,
+		.code = dwarf_reader_over(section->bytes, function->code + function->code_bytes,
+					  section->vaddr),
+	};
+
+	fde.code.at += function->code;
+	return cfi_interp_run(&cies[function->cie].cie, &fde, emit, &builder->rows);
+}
+
 /*
  * Adds the rows of a function up to where the next one begins: where functions overlap, the one
  * that starts later holds.
  */
 static int add_rows(struct builder *builder, const struct function *function, uint64_t next)
 {
-	const struct cfi_section *section = &builder->section;
-	const struct cie *cies = (const void *)builder->cies.data;
 	struct cfi_rows_mark mark = builder->rows.at;
-	struct cfi_fde fde = {
-		.start = function->start,
-		.end = function->end < next ? function->end : next,
-		.code = dwarf_reader_over(section->bytes, function->code + function->code_bytes,
-					  section->vaddr),
-	};
+	uint64_t end = function->end < next ? function->end : next;
 	int err;
 
-	fde.code.at += function->code;
-	err = cfi_interp_run(&cies[function->cie].cie, &fde, emit, &builder->rows);
+	if (function->cie == GO_CIE)
+		err = gocfi_add_rows(builder->gocfi, function->code, end, &builder->rows);
+	else
+		err = run_code(builder, function, end);
 	if (err == -EBADMSG) {
 		builder->bad_fdes++;
 		cfi_rows_rewind(&builder->rows, &mark);
 		/* The function before may touch this one. */
-		err = cfi_rows_add(&builder->rows, fde.start, &gap);
+		err = cfi_rows_add(&builder->rows, function->start, &gap);
 	}
-	if (!err && fde.end < next)
-		err = cfi_rows_add(&builder->rows, fde.end, &gap);
+	if (!err && end < next)
+		err = cfi_rows_add(&builder->rows, end, &gap);
 	return err;
 }
 
@@ -235,10 +284,14 @@ static int build_rows(struct builder *builder)
 
 static int build_from(struct builder *builder, struct cfi_table *table)
 {
-	int err = read_entries(builder, true);
+	int err = 0;
 
-	if (!err)
+	if (builder->section.bytes)
+		err = read_entries(builder, true);
+	if (!err && builder->section.bytes)
 		err = read_entries(builder, false);
+	if (!err && builder->go)
+		err = add_go_functions(builder);
 	if (err)
 		return err;
 	if (count_functions(builder) == 0)
@@ -251,16 +304,24 @@ static int build_from(struct builder *builder, struct cfi_table *table)
 	return cfi_rows_take(&builder->rows, table);
 }
 
-static int build_section(const struct object *object, bool is_debug_frame, struct cfi_table *table)
+static int build_section(const struct object *object, const struct gofile *go, bool is_debug_frame,
+			 struct cfi_table *table)
 {
-	struct builder builder = { .object = object };
-	int err;
+	struct builder builder = { .object = object, .go = go };
+	int err = 0;
 
 	buf_init(&builder.cies, CFI_MAX_CIES * sizeof(struct cie));
 	buf_init(&builder.functions, CFI_MAX_FDES * sizeof(struct function));
-	err = cfi_section_load(object, is_debug_frame, &builder.section);
+	if (go)
+		err = gocfi_new(object, go, &builder.gocfi);
+	if (!err)
+		err = cfi_section_load(object, is_debug_frame, &builder.section);
+	/* Only C code has call frame information in a Go program, if any. */
+	if (go && (err == -ENOENT || err == -EBADMSG))
+		err = 0;
 	if (!err)
 		err = build_from(&builder, table);
+	gocfi_free(builder.gocfi);
 	cfi_section_fini(&builder.section);
 	cfi_rows_fini(&builder.rows);
 	buf_fini(&builder.cies);
@@ -268,16 +329,20 @@ static int build_section(const struct object *object, bool is_debug_frame, struc
 	return err;
 }
 
-int cfi_build(const struct object *object, struct cfi_table **out)
+int cfi_build(struct object *object, struct cfi_table **out)
 {
-	struct cfi_table *table = calloc(1, sizeof(*table));
-	int err;
+	const struct gofile *go = NULL;
+	struct cfi_table *table;
+	int err = object_gofile(object, &go, NULL);
 
+	if (err == -ENOMEM)
+		return err;
+	table = calloc(1, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
-	err = build_section(object, false, table);
-	if (err == -ENOENT || err == -EBADMSG) {
-		int debug_err = build_section(object, true, table);
+	err = build_section(object, go, false, table);
+	if (!go && (err == -ENOENT || err == -EBADMSG)) {
+		int debug_err = build_section(object, NULL, true, table);
 
 		err = debug_err == -ENOENT ? err : debug_err;
 	}

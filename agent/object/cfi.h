@@ -2,7 +2,8 @@
 /*
  * cfi: the unwind table of one file, from its call frame information.
  *
- * From .eh_frame (found by .eh_frame_hdr or PT_GNU_EH_FRAME in stripped files), else .debug_frame.
+ * From .eh_frame (found by .eh_frame_hdr or PT_GNU_EH_FRAME in stripped files), else .debug_frame;
+ * of Go code from its own tables (gocfi).
  * The file is untrusted: it is read with pread, and the work is bounded. Any thread.
  */
 #ifndef PPROFD_OBJECT_CFI_H
@@ -31,8 +32,7 @@ struct cfi_table {
  * over the limits (rows, rules, bytes, work); -EBADMSG if it is malformed as a whole; -ENOMEM; or
  * another -errno of reading.
  */
-__attribute__((warn_unused_result)) int cfi_build(const struct object *object,
-						  struct cfi_table **out);
+__attribute__((warn_unused_result)) int cfi_build(struct object *object, struct cfi_table **out);
 void cfi_free(struct cfi_table *table);
 
 /* The rule that holds at this virtual address: what the walker would find; a gap where there is

@@ -90,7 +90,7 @@ void tables_free(struct tables *tables)
 }
 
 /* From the file itself, else from the .debug_frame that was moved to a file of its own. */
-static int build_cfi(const struct object *object, struct cfi_table **out)
+static int build_cfi(struct object *object, struct cfi_table **out)
 {
 	const struct debugfile_search search = { .root = NULL };
 	struct object *debug;

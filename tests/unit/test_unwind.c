@@ -36,6 +36,8 @@ enum function {
 	FN_RSP_DEREF,
 	FN_RBP_DEREF,
 	FN_SIGNAL,
+	FN_SWITCH,
+	FN_INJECTED,
 	FN_COUNT,
 };
 
@@ -45,18 +47,16 @@ static struct unwind_rule rules[FN_COUNT] = {
 	[FN_BAD] = { .cfa = UNWIND_CFA_BAD },
 	[FN_LEAF] = { .cfa = UNWIND_CFA_RSP, .cfa_off = 8 },
 	[FN_RSP] = { .cfa = UNWIND_CFA_RSP, .cfa_off = 24 },
-	[FN_PUSHED] = { UNWIND_CFA_RSP, UNWIND_FP_CFA, { 0 }, .cfa_off = 32, .fp_off = -16 },
-	[FN_RBP] = { UNWIND_CFA_RBP, UNWIND_FP_CFA, { 0 }, .cfa_off = 16, .fp_off = -16 },
-	[FN_SAVED_BY_RBP] = { UNWIND_CFA_RSP, UNWIND_FP_RBP, { 0 }, .cfa_off = 16, .fp_off = -8 },
+	[FN_PUSHED] = { UNWIND_CFA_RSP, UNWIND_FP_CFA, 0, 0, .cfa_off = 32, .fp_off = -16 },
+	[FN_RBP] = { UNWIND_CFA_RBP, UNWIND_FP_CFA, 0, 0, .cfa_off = 16, .fp_off = -16 },
+	[FN_SAVED_BY_RBP] = { UNWIND_CFA_RSP, UNWIND_FP_RBP, 0, 0, .cfa_off = 16, .fp_off = -8 },
 	[FN_PLT] = { .cfa = UNWIND_CFA_PLT, .cfa_add = 11 },
 	[FN_RSP_DEREF] = { .cfa = UNWIND_CFA_RSP_DEREF, .cfa_off = 8, .cfa_add = 16 },
-	[FN_RBP_DEREF] = { UNWIND_CFA_RBP_DEREF,
-			   UNWIND_FP_CFA,
-			   { 0 },
-			   .cfa_off = -8,
-			   .cfa_add = 8,
+	[FN_RBP_DEREF] = { UNWIND_CFA_RBP_DEREF, UNWIND_FP_CFA, .cfa_off = -8, .cfa_add = 8,
 			   .fp_off = -16 },
 	[FN_SIGNAL] = { .cfa = UNWIND_CFA_SIGNAL },
+	[FN_SWITCH] = { .cfa = UNWIND_CFA_SWITCH },
+	[FN_INJECTED] = { .cfa = UNWIND_CFA_RSP, .is_injected = 1, .cfa_off = 16 },
 };
 
 struct world {
@@ -257,6 +257,32 @@ static void a_signal_frame_gives_the_interrupted_registers(void **state)
 	check(world, function(FN_LEAF), 10, EVENT_END_COMPLETE,
 	      FRAMES(function(FN_LEAF), function(FN_SIGNAL), function(FN_RBP), call_in(FN_END)));
 	assert_int_equal(world->walk.bp, 66);
+}
+
+static void another_stack_may_lie_lower(void **state)
+{
+	struct world *world = *state;
+
+	world->walk.bp = slot(4);
+	world->stack[4] = slot(40);
+	world->stack[5] = in(FN_RSP);
+	world->stack[8] = in(FN_SWITCH); /* the other way: again up */
+	world->stack[40] = 99;
+	world->stack[41] = in(FN_END);
+	check(world, in(FN_SWITCH), 30, EVENT_END_COMPLETE,
+	      FRAMES(in(FN_SWITCH), call_in(FN_RSP), call_in(FN_SWITCH), call_in(FN_END)));
+	assert_int_equal(world->walk.bp, 99);
+}
+
+static void an_injected_call_leaves_its_caller_where_it_is(void **state)
+{
+	struct world *world = *state;
+
+	/* The byte before is another function's. */
+	world->stack[11] = function(FN_RSP);
+	world->stack[14] = in(FN_END);
+	check(world, in(FN_INJECTED), 10, EVENT_END_COMPLETE,
+	      FRAMES(in(FN_INJECTED), function(FN_RSP), call_in(FN_END)));
 }
 
 static void sigreturn_code_is_known_without_a_row(void **state)
@@ -543,6 +569,8 @@ int main(void)
 		TEST(a_plt_stub_has_pushed_from_its_12th_byte_on),
 		TEST(a_cfa_may_stand_in_memory),
 		TEST(a_signal_frame_gives_the_interrupted_registers),
+		TEST(another_stack_may_lie_lower),
+		TEST(an_injected_call_leaves_its_caller_where_it_is),
 		TEST(sigreturn_code_is_known_without_a_row),
 		TEST(code_without_a_row_ends_the_walk_whole_only_where_rbp_is_0),
 		TEST(a_rule_that_cannot_be_expressed_ends_the_walk),
