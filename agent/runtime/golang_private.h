@@ -40,10 +40,11 @@ struct golang_g_layout {
 #define GOLANG_CREATESTACK 32U /* addresses in m.createstack */
 
 struct golang_m_layout {
-	uint32_t size; /* up to and with the last of these fields */
+	uint32_t size; /* up to and with createstack */
 	uint32_t g0;
 	uint32_t procid; /* u64 */
 	uint32_t curg; /* *g */
+	uint32_t syscalltick; /* u32: another one for every system call */
 	uint32_t alllink; /* *m */
 	uint32_t createstack; /* [32]uintptr */
 };

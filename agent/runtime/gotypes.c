@@ -213,6 +213,7 @@ static const struct field m_fields[] = {
 	{ "g0", M(g0), ALWAYS(0) },
 	{ "procid", M(procid), { 72, 72, 72, 72, 72, 64, 64, 64 } },
 	{ "curg", M(curg), { 192, 192, 192, 192, 192, 184, 184, 184 } },
+	{ "syscalltick", M(syscalltick), { 668, 664, 952, 740, 740, 756, 788, 788 } },
 	{ "alllink", M(alllink), { 336, 336, 328, 328, 328, 344, 352, 352 } },
 	{ "createstack", M(createstack), { 360, 360, 352, 352, 352, 368, 392, 392 } },
 };
