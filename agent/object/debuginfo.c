@@ -184,9 +184,12 @@ static int find_go(const struct gofile *go, uint64_t vaddr, struct dwarfunit_pla
 	if (count < 0 || calls[0].file[0] == '\0')
 		return -ENOENT;
 	out->function_vaddr = function.entry;
-	out->count = (size_t)count;
-	for (size_t i = 0; i < out->count; i++) {
-		out->calls[i] = (struct dwarfunit_call){
+	out->count = 0;
+	for (int i = 0; i < count; i++) {
+		/* As in Go's own profiles: what is inlined into it is the method that was meant. */
+		if (i > 0 && gopclntab_is_wrapper(tab, &calls[i]))
+			continue;
+		out->calls[out->count++] = (struct dwarfunit_call){
 			.name = calls[i].name,
 			.file = calls[i].file,
 			.line = calls[i].line,
