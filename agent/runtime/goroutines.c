@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define GOROUTINES_TRIES 64U /* to take one that moves */
+#define GOROUTINES_TRIES 256U /* to take one that moves */
 #define GOROUTINES_QUICK_TRIES 4U /* after these there is a pause before each */
 #define GOROUTINES_PAUSE_NS 50000
 #define GOROUTINES_MAX_PAUSES 512U /* in one call */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define GOWAITS_SCAN_MAX (256ULL << 20) /* data beyond that is not looked through */
+#define GOWAITS_MODULE_NOPTRDATA 192U /* in runtime.moduledata, in all versions */
 #define GOWAITS_SCAN_BYTES (256U << 10) /* at a time */
 
 /* How the table begins, in all versions. */
@@ -114,36 +115,59 @@ static int scan_piece(struct golang *golang, uint64_t address, const char *bytes
 	return err;
 }
 
-int gowaits_read(struct golang *golang, struct gowaits *out)
+/* Where data with pointers lies; linkers put it in several places. */
+static int find_data(struct golang *golang, uint64_t *start, uint64_t *end)
 {
-	/* The linker puts data with pointers between that without and bss. */
-	uint64_t at = golang->module.enoptrdata & ~7ULL, end = golang->module.bss;
+	const struct gofile_module *module = &golang->module;
+	uint64_t words[4]; /* noptrdata, enoptrdata, data, edata */
+	int err = remote_read(golang->remote, module->moduledata + GOWAITS_MODULE_NOPTRDATA, words,
+			      sizeof(words));
+
+	if (err && err != -EFAULT)
+		return err;
+	if (err || words[0] != module->noptrdata || words[1] != module->enoptrdata ||
+	    words[2] >= words[3] || words[3] - words[2] > GOWAITS_SCAN_MAX)
+		return golang_fail(golang, -EBADMSG, "the data section has no sane bounds");
+	*start = words[2] & ~7ULL;
+	*end = words[3];
+	return 0;
+}
+
+static int scan(struct golang *golang, uint64_t at, uint64_t end, struct gowaits *out)
+{
 	const size_t overlap = (GOWAITS_FIRST - 1) * sizeof(struct string_header);
-	char *bytes;
+	char *bytes = malloc(GOWAITS_SCAN_BYTES);
 	int err = 0;
 
-	memset(out, 0, sizeof(*out));
-	if (at >= end || end - at > GOWAITS_SCAN_MAX)
-		return golang_fail(golang, -EBADMSG, "the data section has no sane bounds");
-	bytes = malloc(GOWAITS_SCAN_BYTES);
 	if (!bytes)
 		return -ENOMEM;
 	while (at < end && out->count == 0) {
 		size_t len = end - at < GOWAITS_SCAN_BYTES ? end - at : GOWAITS_SCAN_BYTES;
 
 		err = remote_read(golang->remote, at, bytes, len);
-		if (err)
-			break;
-		err = scan_piece(golang, at, bytes, len, out);
+		if (!err)
+			err = scan_piece(golang, at, bytes, len, out);
 		if (err || len < GOWAITS_SCAN_BYTES)
 			break;
 		at += len - overlap;
 	}
 	free(bytes);
+	return err;
+}
+
+int gowaits_read(struct golang *golang, struct gowaits *out)
+{
+	uint64_t start = 0, end = 0;
+	int err = find_data(golang, &start, &end);
+
+	memset(out, 0, sizeof(*out));
+	if (err)
+		return err;
+	err = scan(golang, start, end, out);
+	if (err == -EFAULT)
+		return golang_fail(golang, -EBADMSG, "the data section is not mapped");
 	if (!err && out->count == 0)
 		err = golang_fail(golang, -EBADMSG, "runtime.waitReasonStrings was not found");
-	else if (err == -EFAULT)
-		err = golang_fail(golang, -EBADMSG, "the data section is not mapped");
 	return err;
 }
 
