@@ -3,6 +3,7 @@
 #include "bpf/state.h"
 #include "http/listen.h"
 #include "object/sourcepath.h"
+#include "sample/source.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,12 +18,16 @@
 #define CONFIG_MAX_INTERVAL (1ULL << 40)
 #define CONFIG_DEFAULT_HZ 99U
 #define CONFIG_MAX_HZ 10000U
+#define CONFIG_DEFAULT_BUDGET 3.0
+#define CONFIG_NO_BUDGET 100.0
 #define CONFIG_HOST_PID_NAMESPACE 0xEFFFFFFCU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
 enum {
 	OPTION_CHILDREN = 256,
 	OPTION_ALLOC_INTERVAL,
 	OPTION_CPU_HZ,
+	OPTION_BUDGET,
+	OPTION_SOURCE,
 	OPTION_DISABLE,
 	OPTION_ENABLE,
 	OPTION_RECORD,
@@ -31,6 +36,7 @@ enum {
 	OPTION_LOG_FORMAT,
 	OPTION_PATH_MAP,
 	OPTION_DEBUGINFOD,
+	OPTION_GO_MEMPROFILE,
 	OPTION_VERSION,
 	OPTION_LATER,
 };
@@ -51,10 +57,10 @@ static const struct option options[] = {
 	{ "log-format", required_argument, NULL, OPTION_LOG_FORMAT },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
-	{ "budget", required_argument, NULL, OPTION_LATER },
-	{ "source", required_argument, NULL, OPTION_LATER },
+	{ "budget", required_argument, NULL, OPTION_BUDGET },
+	{ "source", required_argument, NULL, OPTION_SOURCE },
 	{ "inject", no_argument, NULL, OPTION_LATER },
-	{ "go-memprofile", no_argument, NULL, OPTION_LATER },
+	{ "go-memprofile", no_argument, NULL, OPTION_GO_MEMPROFILE },
 	{ "path-map", required_argument, NULL, OPTION_PATH_MAP },
 	{ "debuginfod", no_argument, NULL, OPTION_DEBUGINFOD },
 	{ "lock-labels", no_argument, NULL, OPTION_LATER },
@@ -79,9 +85,15 @@ static const char help[] =
 	"                          default " CONFIG_DEFAULT_LISTEN "\n"
 	"      --alloc-interval N  mean bytes between sampled allocations, suffixes K and M;\n"
 	"                          default 524288; 1 records all\n"
+	"      --budget PCT        most CPU time that probes may cost a target; default 3, or "
+	"with\n"
+	"                          --alloc-interval 1 no limit (100)\n"
+	"      --source LIST       where memory samples may come from: auto, sampler, usdt, go,\n"
+	"                          probes; default auto: the cheapest that the target has\n"
 	"      --cpu-hz N          CPU samples a second and core; default 99\n"
 	"      --enable LIST       collectors: cpu, alloc, heap, threads, pauses, block, mutex\n"
 	"      --disable LIST      likewise\n"
+	"      --go-memprofile     switch Go's memory profiling on where the linker left it out\n"
 	"      --path-map FROM=TO  rewrite the beginning of source paths (repeatable)\n"
 	"      --debuginfod        fetch missing debug files as DEBUGINFOD_URLS says\n"
 	"      --record FILE       write the event stream\n"
@@ -125,45 +137,54 @@ static bool parse_number(const char *text, bool suffixes, uint64_t most, uint64_
 	return true;
 }
 
-static uint32_t collector_bits(const char *name, size_t len, bool *known)
-{
-	static const struct {
-		const char *name;
-		uint32_t bits;
-	} collectors[] = {
-		{ "cpu", EVENT_COLLECT_CPU },
-		{ "alloc", EVENT_COLLECT_ALLOC },
-		{ "heap", EVENT_COLLECT_ALLOC },
-		{ "threads", EVENT_COLLECT_THREADS },
-		{ "pauses", 0 },
-		{ "block", 0 },
-		{ "mutex", 0 },
-	};
+/* A name that stands for bits; lists of them are separated by commas. */
+struct name_bits {
+	const char *name;
+	uint32_t bits;
+};
 
-	for (size_t i = 0; i < sizeof(collectors) / sizeof(collectors[0]); i++) {
-		if (strlen(collectors[i].name) == len &&
-		    strncmp(collectors[i].name, name, len) == 0) {
-			*known = true;
-			return collectors[i].bits;
-		}
-	}
-	*known = false;
-	return 0;
+static const struct name_bits collectors[] = {
+	{ "cpu", EVENT_COLLECT_CPU },
+	{ "alloc", EVENT_COLLECT_ALLOC },
+	{ "heap", EVENT_COLLECT_ALLOC },
+	{ "threads", EVENT_COLLECT_THREADS },
+	{ "pauses", 0 },
+	{ "block", 0 },
+	{ "mutex", 0 },
+	{ NULL, 0 },
+};
+
+static const struct name_bits sources[] = {
+	{ "auto", SOURCE_ALL }, { "sampler", SOURCE_SAMPLER }, { "usdt", SOURCE_USDT },
+	{ "go", SOURCE_GO },	{ "probes", SOURCE_PROBES },   { NULL, 0 },
+};
+
+/* what: for the message. */
+static enum config_result parse_names(const struct name_bits *names, const char *what,
+				      const char *list, uint32_t *bits)
+{
+	*bits = 0;
+	do {
+		size_t len = strcspn(list, ",");
+		const struct name_bits *name = names;
+
+		while (name->name && (strlen(name->name) != len || strncmp(name->name, list, len)))
+			name++;
+		if (!name->name)
+			return bad("'%.*s' is no %s", (int)len, list, what);
+		*bits |= name->bits;
+		list += len + (list[len] == ',');
+	} while (*list != '\0');
+	return CONFIG_RUN;
 }
 
 static enum config_result switch_collectors(struct config *config, const char *list, bool on)
 {
-	while (*list != '\0') {
-		size_t len = strcspn(list, ",");
-		bool known;
-		uint32_t bits = collector_bits(list, len, &known);
+	uint32_t bits;
+	enum config_result result = parse_names(collectors, "collector", list, &bits);
 
-		if (!known)
-			return bad("'%.*s' is no collector", (int)len, list);
-		config->collect = on ? config->collect | bits : config->collect & ~bits;
-		list += len + (list[len] == ',');
-	}
-	return CONFIG_RUN;
+	config->collect = on ? config->collect | bits : config->collect & ~bits;
+	return result;
 }
 
 static enum config_result add_repeat(const char **items, size_t *count, const char *value)
@@ -229,6 +250,17 @@ static enum config_result set_rate(struct config *config, int option, const char
 	return CONFIG_RUN;
 }
 
+static enum config_result set_budget(struct config *config, const char *value)
+{
+	char *end;
+
+	config->budget_percent = strtod(value, &end);
+	if (end == value || *end != '\0' || !(config->budget_percent >= 0) ||
+	    config->budget_percent > CONFIG_NO_BUDGET)
+		return bad("'%s' is no budget: 0 to 100 percent", value);
+	return CONFIG_RUN;
+}
+
 static enum config_result take_option(struct config *config, int option, const char *name)
 {
 	struct listen_address address;
@@ -254,9 +286,16 @@ static enum config_result take_option(struct config *config, int option, const c
 	case OPTION_DEBUGINFOD:
 		config->debuginfod = true;
 		return CONFIG_RUN;
+	case OPTION_GO_MEMPROFILE:
+		config->go_memprofile = true;
+		return CONFIG_RUN;
 	case OPTION_ALLOC_INTERVAL:
 	case OPTION_CPU_HZ:
 		return set_rate(config, option, optarg);
+	case OPTION_BUDGET:
+		return set_budget(config, optarg);
+	case OPTION_SOURCE:
+		return parse_names(sources, "source", optarg, &config->sources);
 	case OPTION_ENABLE:
 	case OPTION_DISABLE:
 		return switch_collectors(config, optarg, option == OPTION_ENABLE);
@@ -317,6 +356,8 @@ enum config_result config_parse(int argc, char **argv, struct config *out)
 	*out = (struct config){
 		.alloc_interval = CONFIG_DEFAULT_INTERVAL,
 		.cpu_hz = CONFIG_DEFAULT_HZ,
+		.budget_percent = -1,
+		.sources = SOURCE_ALL,
 		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS,
 		.log_level = LOG_INFO,
 	};
@@ -328,6 +369,10 @@ enum config_result config_parse(int argc, char **argv, struct config *out)
 							    : argv[optind - 1]);
 	if (result != CONFIG_RUN)
 		return result;
+	/* Who asks for all allocations has chosen what to pay. */
+	if (out->budget_percent < 0)
+		out->budget_percent =
+			out->alloc_interval == 1 ? CONFIG_NO_BUDGET : CONFIG_DEFAULT_BUDGET;
 	if (optind < argc) {
 		if (strcmp(argv[optind - 1], "--") != 0)
 			return bad("'%s' is no option; a command stands behind --", argv[optind]);

@@ -20,11 +20,13 @@ struct config {
 	const char *listen[CONFIG_MAX_REPEATS];
 	const char *path_maps[CONFIG_MAX_REPEATS]; /* FROM=TO */
 	size_t pid_count, name_count, listen_count, path_map_count;
-	bool all, children, debuginfod;
+	bool all, children, debuginfod, go_memprofile;
 	char **command; /* NULL-terminated; NULL: none */
 	uint64_t alloc_interval;
 	uint32_t cpu_hz;
+	double budget_percent; /* of a target's CPU time; 100: no limit */
 	uint32_t collect; /* EVENT_COLLECT_* */
+	uint32_t sources; /* SOURCE_* */
 	const char *record, *replay; /* NULL: none */
 	enum log_level log_level;
 	bool log_json;

@@ -8,8 +8,10 @@
 #include "probe/clock.h"
 #include "probe/kernel.h"
 #include "probe/sideband.h"
+#include "probe/slicer.h"
 #include "probe/tables.h"
 #include "profile/symbolize.h"
+#include "sample/afford.h"
 #include "sample/desk.h"
 #include "sample/recorder.h"
 #include "sample/replay.h"
@@ -40,6 +42,8 @@ struct session {
 	struct tables *tables;
 	struct sideband *sideband;
 	struct clock_set *clock;
+	struct slicer *slicer;
+	double hit_ns; /* what a hit of an allocation probe costs a target */
 	struct watcher *watcher;
 	pid_t command; /* 0: none, or it has ended */
 	int command_status; /* as of wait(2) */
@@ -182,6 +186,21 @@ static int start_kernel(struct session *session, const struct store_options *sto
 	return err;
 }
 
+static int start_budget(struct session *session)
+{
+	const struct config *config = session->config;
+	int err;
+
+	if ((config->collect & EVENT_COLLECT_ALLOC) != 0 &&
+	    config->budget_percent < AFFORD_NO_LIMIT) {
+		err = afford_measure(session->kernel, session->cache, &session->hit_ns);
+		if (err)
+			log_warn("the cost of probes is a guess: %s", strerror(-err));
+		log_debug("a hit of a probe costs %.0f ns", session->hit_ns);
+	}
+	return slicer_new(session->kernel, &session->slicer);
+}
+
 static int start_recorder(struct session *session, const struct store_options *options)
 {
 	const char *path = session->config->record;
@@ -202,6 +221,11 @@ static int start_watcher(struct session *session)
 		.cache = session->cache,
 		.rules = rules_of(session->config),
 		.collect = session->config->collect,
+		.sources = session->config->sources,
+		.slicer = session->slicer,
+		.budget_percent = session->config->budget_percent,
+		.hit_ns = session->hit_ns,
+		.go_memprofile = session->config->go_memprofile,
 	};
 	pid_t missing = 0;
 	int err;
@@ -252,6 +276,7 @@ static int start_live(struct session *session)
 	err = start_kernel(session, &options);
 	err = err ?: start_store(session, &options);
 	err = err ?: start_recorder(session, &options);
+	err = err ?: start_budget(session);
 	err = err ?: start_server(session); /* before any target is touched */
 	err = err ?: start_watcher(session);
 	if (!err && session->config->command)
@@ -340,15 +365,18 @@ static int on_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_set
 	struct session *session = arg;
 	const struct desk_source source = store_source(session->store);
 
-	if (session->watcher && (session->config->collect & EVENT_COLLECT_THREADS) != 0)
+	if (session->watcher)
 		watcher_prepare(session->watcher, kind, pid, fetch_now, session);
 	return source.snapshot(source.arg, kind, pid, out, reason);
 }
 
 static int on_status(void *arg, struct status **out)
 {
-	const struct desk_source source = store_source(((struct session *)arg)->store);
+	struct session *session = arg;
+	const struct desk_source source = store_source(session->store);
 
+	if (session->watcher)
+		watcher_prepare(session->watcher, KIND_HEAP, 0, fetch_now, session);
 	return source.status(source.arg, out);
 }
 
@@ -398,6 +426,7 @@ static void stop(struct session *session)
 	if (session->watcher && fetch(session))
 		log_debug("records are left behind");
 	watcher_free(session->watcher);
+	slicer_free(session->slicer);
 	clock_detach(session->clock);
 	sideband_free(session->sideband);
 	tables_free(session->tables);

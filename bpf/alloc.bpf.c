@@ -148,6 +148,16 @@ static __always_inline void on_free(struct event_target *target, __u64 address)
 		send_free(target->target, id);
 }
 
+/* In slices most frees are not seen: blocks count as allocated alone. */
+static __always_inline void mark_sliced(const struct event_target *target,
+					struct sample_request *request)
+{
+	if (!target->slice)
+		return;
+	request->flags |= EVENT_FLAG_UNTRACKED | EVENT_FLAG_SLICED;
+	request->weight_bytes = target->slice;
+}
+
 /*
  * Without a return there is no address: the block counts as allocated, and its free is not looked
  * for. The walk begins in the function itself, whose frame is left out.
@@ -159,6 +169,7 @@ static __always_inline void sample_at_entry(struct pt_regs *ctx, struct event_ta
 
 	request.target = target->target;
 	request.size = size;
+	mark_sliced(target, &request);
 	request.start = (struct walk_start){
 		.ip = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .bp = PT_REGS_FP(ctx), .skips_leaf = 1
 	};
@@ -177,6 +188,9 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 	struct call *call;
 
 	if (!target || !(target->collect & EVENT_COLLECT_ALLOC))
+		return false;
+	__sync_fetch_and_add(&target->hits, 1);
+	if (target->slice && !target->slice_is_open)
 		return false;
 	if (shape == EVENT_SHAPE_FREE) {
 		on_free(target, args.first);
@@ -209,7 +223,7 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 	if (shape == EVENT_SHAPE_REALLOC || shape == EVENT_SHAPE_REALLOC_ARRAY) {
 		call->old_address = args.first;
 		/* Before the call, since another thread may be given the address within it. */
-		if (call->old_address)
+		if (call->old_address && !target->slice)
 			call->old_id = live_take(target, call->old_address);
 	}
 	call->cfa = cfa;
@@ -263,8 +277,9 @@ static __always_inline void on_leave(struct pt_regs *ctx)
 		.ip = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .bp = PT_REGS_FP(ctx), .is_return = 1
 	};
 	request.size = call.size;
+	mark_sliced(target, &request);
 	request.id = __sync_fetch_and_add(&last_id, 1) + 1;
-	if (!live_put(target, address, request.id))
+	if (!(request.flags & EVENT_FLAG_SLICED) && !live_put(target, address, request.id))
 		request.flags |= EVENT_FLAG_UNTRACKED;
 	if (!sample_send(&request) && !(request.flags & EVENT_FLAG_UNTRACKED))
 		live_take(target, address);

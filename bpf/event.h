@@ -26,6 +26,7 @@ enum event_kind {
 	EVENT_EXEC,
 	EVENT_EXIT,
 	EVENT_STALL_END, /* struct event_stall_end, in stall.h */
+	EVENT_SLICE_END, /* struct event_slice_end; made by the agent */
 	EVENT_AGENT_FIRST = 64, /* from here on: the agent's own */
 };
 
@@ -65,6 +66,10 @@ struct event_head {
 _Static_assert(sizeof(struct event_head) == 24, "layout of the stream");
 
 #define EVENT_FLAG_UNTRACKED 1 /* alloc: not in the live table */
+#define EVENT_SLICE_ONE 65536U
+#define EVENT_FLAG_SLICED                                                                          \
+	2 /* alloc: weight_bytes is the slice's factor, in EVENT_SLICE_ONE-ths                     \
+	   */
 
 struct event_sample {
 	struct event_head head;
@@ -86,6 +91,16 @@ struct event_free {
 	__u64 id;
 };
 _Static_assert(sizeof(struct event_free) == 32, "layout of the stream");
+
+/* What the allocations that were sampled in this slice of time stand for. */
+struct event_slice_end {
+	struct event_head head;
+	__u64 slice;
+	__u64 factor; /* how many such slices, in EVENT_SLICE_ONE-ths */
+};
+_Static_assert(sizeof(struct event_slice_end) == 40, "layout of the stream");
+
+#define EVENT_SLICE_ONE 65536U
 
 struct event_process {
 	struct event_head head; /* target: the one that ends, or the parent's */

@@ -45,7 +45,7 @@ struct sample_request {
 	enum event_kind kind;
 	__u16 flags;
 	__u32 target;
-	__u64 id, size;
+	__u64 id, size, weight_bytes;
 	struct walk_start start;
 };
 
@@ -74,6 +74,7 @@ static __always_inline bool sample_send(const struct sample_request *request)
 	sample->head.time_ns = bpf_ktime_get_ns();
 	sample->id = request->id;
 	sample->size = request->size;
+	sample->weight_bytes = request->weight_bytes;
 	sample->frame_count = count;
 	sample->end = slot->walk.end;
 	/* Code in no known mapping is new: the agent should look before more of it runs. */

@@ -45,6 +45,10 @@ struct event_target {
 	__u32 target;
 	__u32 collect; /* EVENT_COLLECT_* */
 	__u64 live_count; /* blocks in the live map */
+	__u64 hits; /* of its allocation probes */
+	/* With slices: the number of the last one, and whether it goes on. 0: no slices. */
+	__u64 slice;
+	__u64 slice_is_open;
 };
 
 #define EVENT_COLLECT_ALLOC 1

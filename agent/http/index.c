@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/index.h"
+#include "probe/budget.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -151,6 +152,12 @@ static void write_target(const struct page *page, const struct status_target *ta
 				 "<span class=\"reason\">");
 		write_escaped(out, target->waiting_for);
 		buf_add_str(out, "</span>");
+	} else if (target->budget_step != 0) {
+		buf_printf(out,
+			   "<span class=\"state on\">attached</span> <span class=\"reason\">"
+			   "allocations: %s, to keep within the budget</span>",
+			   target->budget_step == BUDGET_SLICES ? "in slices of time"
+								: "no longer");
 	} else {
 		buf_add_str(out, "<span class=\"state on\">attached</span>");
 	}

@@ -175,6 +175,32 @@ static void write_sources(const struct status *status, struct buf *out)
 	}
 }
 
+static void write_budgets(const struct status *status, struct buf *out)
+{
+	write_head(out, "pprofd_target_overhead_ratio", "gauge",
+		   "Probes' cost over the target's CPU time, now.");
+	for (size_t i = 0; i < status->target_count; i++) {
+		const struct status_target *target = &status->targets[i];
+
+		if (target->has_ended || !target->has_budget)
+			continue;
+		buf_add_str(out, "pprofd_target_overhead_ratio");
+		write_target_labels(target, out);
+		buf_printf(out, "} %.6f\n", target->overhead_ratio);
+	}
+	write_head(out, "pprofd_target_probe_slices_total", "counter",
+		   "Slices of time in which the target was probed, to keep within the budget.");
+	for (size_t i = 0; i < status->target_count; i++) {
+		const struct status_target *target = &status->targets[i];
+
+		if (target->has_ended || !target->has_budget)
+			continue;
+		buf_add_str(out, "pprofd_target_probe_slices_total");
+		write_target_labels(target, out);
+		buf_printf(out, "} %" PRIu64 "\n", target->slices);
+	}
+}
+
 static void write_unwind(const struct status_unwind *unwind, struct buf *out)
 {
 	const struct {
@@ -249,5 +275,6 @@ void metrics_write(const struct status *status, const struct metrics_self *self,
 	write_unwind(&status->unwind, out);
 	write_target_values(status, out);
 	write_sources(status, out);
+	write_budgets(status, out);
 	write_self(self, out);
 }

@@ -295,6 +295,11 @@ int kernel_add_target(struct kernel *kernel, uint32_t host_pid, uint32_t target,
 				   BPF_ANY);
 }
 
+int kernel_targets_fd(const struct kernel *kernel)
+{
+	return bpf_map__fd(kernel->skel->maps.targets);
+}
+
 struct live_batch {
 	struct event_block keys[KERNEL_LIVE_BATCH];
 	struct event_live values[KERNEL_LIVE_BATCH];

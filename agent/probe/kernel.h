@@ -72,6 +72,9 @@ __attribute__((warn_unused_result)) int kernel_add_target(struct kernel *kernel,
  */
 void kernel_remove_target(struct kernel *kernel, uint32_t host_pid, uint32_t target);
 
+/* The map of struct event_target by host pid. */
+int kernel_targets_fd(const struct kernel *kernel);
+
 /* Calls visit for every process that the agent's PID namespace shows. Returns 0 or -errno. */
 int kernel_each_task(const struct kernel *kernel,
 		     void (*visit)(void *arg, const struct event_task *task), void *arg);

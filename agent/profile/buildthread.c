@@ -108,7 +108,8 @@ static int add_creator(struct builder *build, const struct snapshot_thread *thre
 {
 	int err;
 
-	if (thread->tid == build->now->pid)
+	if (thread->creator_stack == SNAPSHOT_NO_CREATOR ||
+	    (thread->creator_stack == SNAPSHOT_NO_STACK && thread->tid == build->now->pid))
 		return 0;
 	if (thread->creator_stack != SNAPSHOT_NO_STACK) {
 		err = builder_add_frames(build, thread->creator_stack, &to->creator_count);
@@ -128,6 +129,8 @@ static int add_thread(struct builder *build, const struct snapshot_thread *threa
 		.tid = thread->tid,
 		.creator = thread->creator,
 		.state_ns = thread->state_ns,
+		.is_goroutine = thread->is_goroutine,
+		.is_locked = thread->is_locked,
 	};
 	int err = add_frames(build, thread->stack, &to.frame_count);
 

@@ -64,6 +64,7 @@ struct profile_thread {
 	uint64_t state_ns; /* for how long it has been in that state */
 	uint32_t first_frame, frame_count; /* in frames, as a sample's */
 	uint32_t first_creator, creator_count; /* where it was made; count 0: not known */
+	bool is_goroutine, is_locked; /* locked: a goroutine to its thread */
 };
 
 struct profile {

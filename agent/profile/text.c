@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profile/text.h"
+#include "profile/goname.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -137,25 +138,61 @@ static void write_place(const struct profile *profile, const struct profile_loca
 	buf_add_str(out, "\n");
 }
 
-static void write_location(const struct profile *profile, const struct profile_location *location,
-			   struct buf *out)
+static const char *line_name(const struct profile *profile, const struct profile_line *line)
 {
-	if (location->line_count == 0)
+	return profile_string(profile, profile->functions[line->function].name);
+}
+
+static void write_line(const struct profile *profile, const struct profile_location *location,
+		       const struct profile_line *line, struct buf *out)
+{
+	const struct profile_function *function = &profile->functions[line->function];
+
+	buf_printf(out, "#\t0x%" PRIx64 "\t", location->address);
+	write_clean(out, line_name(profile, line));
+	buf_printf(out, "+0x%" PRIx64, location->function_offset);
+	if (function->file != 0) {
+		buf_add_str(out, "\t");
+		write_clean(out, profile_string(profile, function->file));
+		buf_printf(out, ":%" PRId64, line->line);
+	}
+	buf_add_str(out, "\n");
+}
+
+/*
+ * *shows: whether Go's runtime is shown, which is so once something else was. Returns whether
+ * anything was written.
+ */
+static bool write_location(const struct profile *profile, const struct profile_location *location,
+			   bool *shows, struct buf *out)
+{
+	bool has_written = location->line_count == 0;
+
+	if (location->line_count == 0) {
 		write_place(profile, location, out);
+		*shows = true;
+	}
 	for (uint32_t i = 0; i < location->line_count; i++) {
 		const struct profile_line *line = &profile->lines[location->first_line + i];
-		const struct profile_function *function = &profile->functions[line->function];
 
-		buf_printf(out, "#\t0x%" PRIx64 "\t", location->address);
-		write_clean(out, profile_string(profile, function->name));
-		buf_printf(out, "+0x%" PRIx64, location->function_offset);
-		if (function->file != 0) {
-			buf_add_str(out, "\t");
-			write_clean(out, profile_string(profile, function->file));
-			buf_printf(out, ":%" PRId64, line->line);
-		}
-		buf_add_str(out, "\n");
+		if (goname_is_goexit(line_name(profile, line)) ||
+		    (!*shows && goname_is_runtime(line_name(profile, line))))
+			continue;
+		write_line(profile, location, line, out);
+		*shows = has_written = true;
 	}
+	return has_written;
+}
+
+static bool write_locations(const struct profile *profile, const struct profile_sample *sample,
+			    bool shows, struct buf *out)
+{
+	const uint32_t *frames = profile->frames + sample->first_frame;
+	bool has_written = false;
+
+	for (uint32_t i = 0; i < sample->frame_count; i++)
+		has_written |= write_location(profile, &profile->locations[frames[i]], &shows, out);
+	return has_written;
 }
 
 static void write_sample(const struct profile *profile, const struct profile_sample *sample,
@@ -169,8 +206,9 @@ static void write_sample(const struct profile *profile, const struct profile_sam
 		buf_printf(out, " 0x%" PRIx64, parsed_address(&profile->locations[frames[i]]));
 	buf_add_str(out, "\n");
 	write_labels(profile, sample, out);
-	for (uint32_t i = 0; i < sample->frame_count; i++)
-		write_location(profile, &profile->locations[frames[i]], out);
+	/* What a thread does is its state, in the runtime or elsewhere. */
+	if (!write_locations(profile, sample, profile->kind == KIND_THREADS, out))
+		write_locations(profile, sample, true, out);
 	buf_add_str(out, "\n");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profile/threadtext.h"
+#include "profile/goname.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -73,8 +74,16 @@ static void write_function(const struct profile *profile, const struct profile_l
 		write_mapping(profile, location, out);
 }
 
+static bool is_hidden(const struct profile *profile, const struct profile_line *line, bool is_first)
+{
+	const char *name =
+		line ? profile_string(profile, profile->functions[line->function].name) : "";
+
+	return goname_is_hidden(name, is_first);
+}
+
 static void write_location(const struct profile *profile, const struct profile_location *location,
-			   struct buf *out)
+			   bool is_first, struct buf *out)
 {
 	uint32_t i = 0;
 
@@ -82,6 +91,8 @@ static void write_location(const struct profile *profile, const struct profile_l
 		const struct profile_line *line =
 			location->line_count ? &profile->lines[location->first_line + i] : NULL;
 
+		if (is_hidden(profile, line, is_first && i == 0))
+			continue;
 		write_function(profile, location, line, out);
 		buf_add_str(out, "(...)\n");
 		write_file(profile, location, line, out);
@@ -143,14 +154,14 @@ static void write_creator(const struct profile *profile, const struct profile_th
 		buf_printf(out, " in goroutine %" PRId64, thread->creator);
 	buf_add_str(out, "\n");
 	write_file(profile, location, line, out);
-	if (thread->creator == 0)
+	if (thread->creator == 0 || thread->is_goroutine)
 		return;
 
 	buf_printf(out, "[originating from goroutine %" PRId64 "]:\n", thread->creator);
 	end = thread->creator_count - i > THREADTEXT_CREATOR_FRAMES ? i + THREADTEXT_CREATOR_FRAMES
 								    : thread->creator_count;
 	for (; i < end; i++)
-		write_location(profile, &profile->locations[frames[i]], out);
+		write_location(profile, &profile->locations[frames[i]], i == 0, out);
 	if (end < thread->creator_count)
 		buf_add_str(out, "...additional frames elided...\n");
 }
@@ -165,9 +176,11 @@ static void write_thread(const struct profile *profile, const struct profile_thr
 		   profile_string(profile, thread->state));
 	if (minutes > 0)
 		buf_printf(out, ", %" PRIu64 " minutes", minutes);
+	if (thread->is_locked)
+		buf_add_str(out, ", locked to thread");
 	buf_add_str(out, "]:\n");
 	for (uint32_t i = 0; i < thread->frame_count; i++)
-		write_location(profile, &profile->locations[frames[i]], out);
+		write_location(profile, &profile->locations[frames[i]], i == 0, out);
 	write_creator(profile, thread, out);
 	buf_add_str(out, "\n");
 }

@@ -89,6 +89,7 @@ static void show(struct pass *pass, const struct gotake *take, bool is_whole)
 		.parent_id = facts->parent_id,
 		.state = gowaits_state(&pass->known->waits, facts),
 		.wait_ns = wait_ns(pass, facts),
+		.started_at = facts->startpc,
 		.is_running = gofacts_is_running(facts),
 		.is_locked = facts->lockedm != 0,
 		.is_cut = take->is_cut || !is_whole,

@@ -7,6 +7,7 @@
 #include "sample/stacktab.h"
 #include "target/mapping.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,12 +21,12 @@
 #define AGGREGATE_MAX_LIVE (1U << 19)
 #define AGGREGATE_MAX_LABELS (1U << 14)
 #define AGGREGATE_MAX_LABEL_BYTES (1U << 20)
+#define AGGREGATE_MAX_SLICED 65536U
 
 struct live_entry {
 	uint64_t id; /* the table's key */
 	uint32_t row; /* as in a snapshot: overflow rows first */
 	uint32_t pad;
-	uint64_t size;
 	uint64_t count; /* in the row's scale */
 	double bytes; /* that it stands for */
 };
@@ -39,6 +40,7 @@ int aggregate_new(const struct aggregate_rates *rates, struct aggregate_budget *
 	if (!agg)
 		return -ENOMEM;
 	agg->rates = *rates;
+	buf_init(&agg->sliced, AGGREGATE_MAX_SLICED * sizeof(struct sliced_entry));
 	agg->budget = budget;
 	err = err
 		      ?: table_new(sizeof(((struct location_entry *)0)->key),
@@ -83,6 +85,7 @@ void aggregate_free(struct aggregate *agg)
 	table_free(agg->live);
 	table_free(agg->labels);
 	strtab_free(agg->strings);
+	buf_fini(&agg->sliced);
 	free(agg);
 }
 
@@ -266,13 +269,14 @@ static uint32_t count_overflow(struct aggregate *agg, enum aggregate_rows set,
 	return class;
 }
 
-/* Adds to the row with the same key. Returns its index as in a snapshot. */
-static uint32_t add_row(struct aggregate *agg, enum aggregate_rows set, const struct row_entry *row)
+uint32_t aggregate_add_row(struct aggregate *agg, enum aggregate_rows set,
+			   const struct row_entry *row)
 {
 	struct row_entry *entry;
 	uint32_t index;
 
-	agg->totals.samples[set]++;
+	if (row->key.scale != SNAPSHOT_SCALE_RUNTIME)
+		agg->totals.samples[set]++;
 	if (row->key.stack == SNAPSHOT_OVERFLOW_STACK ||
 	    add_entry(agg, agg->rows[set], &row->key, sizeof(*row), &index))
 		return count_overflow(agg, set, row);
@@ -294,44 +298,89 @@ static void count_free(struct aggregate *agg, const struct live_entry *block)
 	row->values[1] += block->count;
 }
 
-/* What a sampled block stands for. */
+double aggregate_estimate(uint64_t size, uint64_t period)
+{
+	double bytes = (double)size;
+
+	if (period <= 1 || size == 0)
+		return bytes;
+	return bytes / -expm1(-bytes / (double)period);
+}
+
 static double estimated_bytes(const struct aggregate *agg, const struct event_sample *sample)
 {
-	double bytes = (double)sample->size;
-
 	if (sample->weight_bytes > 0)
 		return (double)sample->weight_bytes;
-	if (agg->rates.alloc_interval <= 1 || sample->size == 0)
-		return bytes;
-	return bytes / -expm1(-bytes / (double)agg->rates.alloc_interval);
+	return aggregate_estimate(sample->size, agg->rates.alloc_interval);
 }
 
 /* How many blocks like it a weighted one stands for, at least itself. */
-static uint64_t fixed_count(const struct event_sample *sample)
+static uint64_t fixed_count(uint64_t size, double bytes)
 {
-	double size = sample->size > 0 ? (double)sample->size : 1;
-	double count = (double)sample->weight_bytes / size;
+	double count = bytes / (size > 0 ? (double)size : 1);
 
 	if (count < 1)
 		count = 1;
 	return (uint64_t)(fmin(count, 0x1p40) * SNAPSHOT_FIXED_ONE);
 }
 
+static void count_sliced(struct aggregate *agg, const struct sliced_entry *entry)
+{
+	double factor = (double)agg->slice_end.factor / EVENT_SLICE_ONE;
+	double bytes = aggregate_estimate(entry->size, agg->rates.alloc_interval) * factor;
+	uint64_t count = fixed_count(entry->size, bytes);
+	const struct row_entry row = { .key = { .block_bytes = entry->size,
+						.stack = entry->stack,
+						.scale = SNAPSHOT_SCALE_FIXED },
+				       .values = { count, count } };
+
+	agg->totals.alloc_bytes += bytes;
+	aggregate_add_row(agg, AGGREGATE_ALLOC, &row);
+}
+
+/* Only at its end is it known what the samples of a slice stand for. */
+static void add_sliced(struct aggregate *agg, const struct event_sample *sample)
+{
+	const struct sliced_entry entry = { .slice = sample->weight_bytes,
+					    .size = sample->size,
+					    .stack = aggregate_find_stack(agg, sample) };
+
+	if (entry.slice <= agg->slice_end.slice)
+		count_sliced(agg, &entry);
+	else if (agg->sliced.len / sizeof(entry) < AGGREGATE_MAX_SLICED)
+		buf_add(&agg->sliced, &entry, sizeof(entry));
+	else
+		agg->totals.overflowed++;
+}
+
+void aggregate_end_slice(struct aggregate *agg, const struct event_slice_end *end)
+{
+	const struct sliced_entry *entries = (const void *)agg->sliced.data;
+	size_t count = agg->sliced.len / sizeof(*entries);
+
+	agg->slice_end = *end;
+	for (size_t i = 0; i < count; i++)
+		count_sliced(agg, &entries[i]);
+	buf_fini(&agg->sliced);
+	buf_init(&agg->sliced, AGGREGATE_MAX_SLICED * sizeof(struct sliced_entry));
+}
+
 static void add_alloc(struct aggregate *agg, const struct event_sample *sample)
 {
 	struct row_entry row = { .key.block_bytes = sample->size };
-	struct live_entry fresh = { .size = sample->size, .count = 1 }, *block;
+	struct live_entry fresh = { .id = sample->id,
+				    .count = 1,
+				    .bytes = estimated_bytes(agg, sample) };
+	struct live_entry *block;
 	uint32_t index;
 
 	if (sample->weight_bytes > 0) {
 		row.key.scale = SNAPSHOT_SCALE_FIXED;
-		fresh.count = fixed_count(sample);
+		fresh.count = fixed_count(sample->size, fresh.bytes);
 	}
 	row.key.stack = aggregate_find_stack(agg, sample);
 	row.values[0] = fresh.count;
-	fresh.row = add_row(agg, AGGREGATE_ALLOC, &row);
-	fresh.id = sample->id;
-	fresh.bytes = estimated_bytes(agg, sample);
+	fresh.row = aggregate_add_row(agg, AGGREGATE_ALLOC, &row);
 	agg->totals.alloc_bytes += fresh.bytes;
 	if ((sample->head.flags & EVENT_FLAG_UNTRACKED) != 0 ||
 	    add_entry(agg, agg->live, &sample->id, sizeof(*block), &index)) {
@@ -350,11 +399,14 @@ void aggregate_add_sample(struct aggregate *agg, const struct event_sample *samp
 	struct row_entry row = { .values = { 1, 0 } };
 
 	if (sample->head.kind == EVENT_ALLOC) {
-		add_alloc(agg, sample);
+		if ((sample->head.flags & EVENT_FLAG_SLICED) != 0)
+			add_sliced(agg, sample);
+		else
+			add_alloc(agg, sample);
 		return;
 	}
 	row.key.stack = aggregate_find_stack(agg, sample);
-	add_row(agg, set, &row);
+	aggregate_add_row(agg, set, &row);
 }
 
 uint32_t aggregate_find_stack(struct aggregate *agg, const struct event_sample *sample)
@@ -389,39 +441,22 @@ void aggregate_add_weighted(struct aggregate *agg, enum aggregate_rows set, uint
 	struct row_entry row = { .key = { .stack = stack, .label = label },
 				 .values = { values[0], values[1] } };
 
-	add_row(agg, set, &row);
+	aggregate_add_row(agg, set, &row);
 }
 
-void aggregate_begin_runtime(struct aggregate *agg, enum aggregate_rows set, uint64_t period)
+uint32_t aggregate_stack_frames(const struct aggregate *agg, uint32_t stack, uint64_t *frames)
 {
-	agg->runtime[set].is_there = true;
-	agg->runtime[set].period = period;
-	for (uint32_t i = 0; i < table_end(agg->rows[set]); i++) {
-		struct row_entry *row = table_entry(agg->rows[set], i);
+	uint32_t stack_count, frame_count;
+	const struct snapshot_stack *place = &stacktab_stacks(agg->stacks, &stack_count)[stack];
+	const uint32_t *locations = stacktab_frames(agg->stacks, &frame_count) + place->first;
 
-		if (row->key.scale == SNAPSHOT_SCALE_RUNTIME)
-			memset(row->values, 0, sizeof(row->values));
+	assert(stack < stack_count);
+	for (uint32_t i = 0; i < place->count; i++) {
+		const struct location_entry *location = table_entry(agg->locations, locations[i]);
+
+		frames[i] = location->key.address;
 	}
-	memset(agg->runtime[set].overflow, 0, sizeof(agg->runtime[set].overflow));
-}
-
-void aggregate_add_runtime(struct aggregate *agg, enum aggregate_rows set,
-			   const struct aggregate_row *from)
-{
-	struct row_entry row = {
-		.key = { .block_bytes = from->block_bytes,
-			 .stack = from->stack,
-			 .label = from->label,
-			 .scale = SNAPSHOT_SCALE_RUNTIME },
-		.values = { from->values[0], from->values[1] },
-	};
-
-	add_row(agg, set, &row);
-}
-
-bool aggregate_has_runtime(const struct aggregate *agg, enum aggregate_rows set)
-{
-	return agg->runtime[set].is_there;
+	return place->count;
 }
 
 void aggregate_add_free(struct aggregate *agg, uint64_t id)
@@ -450,6 +485,8 @@ void aggregate_each_live(const struct aggregate *agg, void (*visit)(void *arg, u
 void aggregate_totals(const struct aggregate *agg, struct aggregate_totals *out)
 {
 	*out = agg->totals;
+	out->alloc_bytes += agg->runtime[AGGREGATE_ALLOC].alloc_bytes;
+	out->inuse_bytes += agg->runtime[AGGREGATE_ALLOC].inuse_bytes;
 	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		out->rows[i] = table_count(agg->rows[i]);
 }

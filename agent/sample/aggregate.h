@@ -44,9 +44,9 @@ struct aggregate_totals {
 	uint64_t samples[AGGREGATE_ROW_SETS]; /* that reached a row */
 	uint64_t rows[AGGREGATE_ROW_SETS]; /* distinct ones */
 	uint64_t overflowed; /* of them, in overflow rows */
-	uint64_t untracked; /* allocations whose free will not be seen */
+	uint64_t untracked; /* allocations whose free will not be seen; not those in slices */
 	uint64_t unmapped_frames; /* addresses in no known mapping */
-	double alloc_bytes, inuse_bytes;
+	double alloc_bytes, inuse_bytes; /* those of the runtime as of its last reading */
 };
 
 __attribute__((warn_unused_result)) int aggregate_new(const struct aggregate_rates *rates,
@@ -82,22 +82,12 @@ uint32_t aggregate_add_label(struct aggregate *aggregate, const char *key, const
 void aggregate_add_weighted(struct aggregate *aggregate, enum aggregate_rows set, uint32_t stack,
 			    uint32_t label, const uint64_t values[2]);
 
-/*
- * What the target's runtime has counted itself takes the place of what was sampled, but for
- * allocations, where both are shown: its rows of this set begin anew, then each is added. period:
- * as snapshot's runtime_period.
- */
-void aggregate_begin_runtime(struct aggregate *aggregate, enum aggregate_rows set, uint64_t period);
-struct aggregate_row {
-	uint32_t stack, label;
-	uint64_t block_bytes;
-	uint64_t values[2]; /* as a snapshot_row's */
-};
-void aggregate_add_runtime(struct aggregate *aggregate, enum aggregate_rows set,
-			   const struct aggregate_row *row);
-/* Whether the runtime's rows of this set were ever begun. */
-bool aggregate_has_runtime(const struct aggregate *aggregate, enum aggregate_rows set);
+/* Fills frames, which has room for EVENT_MAX_FRAMES, and returns their number. */
+uint32_t aggregate_stack_frames(const struct aggregate *aggregate, uint32_t stack,
+				uint64_t *frames);
 
+/* What was sampled in this slice and those before it is counted from now on. */
+void aggregate_end_slice(struct aggregate *aggregate, const struct event_slice_end *end);
 /* Counts the free of a sampled block; an unknown id is ignored. */
 void aggregate_add_free(struct aggregate *aggregate, uint64_t id);
 

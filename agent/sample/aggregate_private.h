@@ -6,6 +6,7 @@
 #ifndef PPROFD_SAMPLE_AGGREGATE_PRIVATE_H
 #define PPROFD_SAMPLE_AGGREGATE_PRIVATE_H
 
+#include "base/buf.h"
 #include "sample/aggregate.h"
 
 struct stacktab;
@@ -45,6 +46,12 @@ struct label_entry {
 	uint32_t next; /* a label's index; 0: no more */
 };
 
+/* Allocations that were sampled in a slice which has not ended. */
+struct sliced_entry {
+	uint64_t slice, size;
+	uint32_t stack, pad;
+};
+
 struct aggregate {
 	struct aggregate_rates rates;
 	struct aggregate_budget *budget;
@@ -62,10 +69,19 @@ struct aggregate {
 	struct {
 		bool is_there;
 		uint64_t period;
+		double alloc_bytes, inuse_bytes; /* AGGREGATE_ALLOC */
 		struct overflow_row overflow[OVERFLOW_ROWS];
 	} runtime[AGGREGATE_ROW_SETS];
 	struct table *live;
+	struct buf sliced; /* struct sliced_entry */
+	struct event_slice_end slice_end; /* the last one */
 	struct aggregate_totals totals;
 };
+
+/* Adds to the row with the same key. Returns its index as in a snapshot. */
+uint32_t aggregate_add_row(struct aggregate *aggregate, enum aggregate_rows set,
+			   const struct row_entry *row);
+/* What a block of this size, drawn with this period, stands for, in bytes. */
+double aggregate_estimate(uint64_t size, uint64_t period);
 
 #endif

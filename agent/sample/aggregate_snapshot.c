@@ -156,6 +156,17 @@ static enum aggregate_rows rows_of(enum kind kind)
 	}
 }
 
+/* Where all is the runtime's, so is the period that the profile names. */
+static void set_runtime_period(const struct aggregate *agg, enum aggregate_rows set,
+			       struct snapshot *snap)
+{
+	if (!agg->runtime[set].is_there)
+		return;
+	snap->runtime_period = agg->runtime[set].period;
+	if (set == AGGREGATE_ALLOC && agg->totals.samples[set] == 0)
+		snap->period = snap->runtime_period;
+}
+
 int aggregate_snapshot(const struct aggregate *agg, enum kind kind, struct snapshot **out)
 {
 	enum aggregate_rows set = rows_of(kind);
@@ -172,7 +183,7 @@ int aggregate_snapshot(const struct aggregate *agg, enum kind kind, struct snaps
 	else if (set == AGGREGATE_CPU)
 		snap->period = agg->rates.cpu_period_ns;
 	if (set != AGGREGATE_ROW_SETS)
-		snap->runtime_period = agg->runtime[set].period;
+		set_runtime_period(agg, set, snap);
 	err = copy_mappings(agg, snap);
 	err = err ?: copy_stacks(agg, snap);
 	err = err ?: copy_labels(agg, snap);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/comments.h"
+#include "probe/budget.h"
+#include "sample/aggregate_runtime.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -116,25 +118,88 @@ static int comment_stacks(const struct store *store, struct snapshot *snap)
 	return err;
 }
 
-static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
+static int comment_untracked(const struct aggregate_totals *totals, struct snapshot *snap)
 {
-	struct aggregate_totals totals;
+	if (totals->untracked == 0)
+		return 0;
+	return add_comment(snap,
+			   "inuse is too low: %" PRIu64
+			   " samples found no room in the table of live blocks",
+			   totals->untracked);
+}
+
+static int comment_runtime(const struct store_entry *entry, struct snapshot *snap)
+{
+	return add_comment(snap,
+			   "source: go-runtime (%s), since the process's start, interval: %" PRIu64
+			   " bytes",
+			   entry->runtime, snap->runtime_period);
+}
+
+static int comment_spending(const struct store_entry *entry, struct snapshot *snap)
+{
+	const struct store_spending *spending = &entry->spending;
+	char since[32];
 	int err;
 
+	if (spending->step == BUDGET_FULL)
+		return 0;
+	format_time(spending->since_ns, since, sizeof(since));
+	if (spending->step == BUDGET_SLICES)
+		err = add_comment(snap,
+				  "budget: probes would cost more than %g %% of CPU time: since %s "
+				  "allocations are sampled in slices of %u ms every %" PRIu64
+				  " ms, and scaled up; %" PRIu64 " slices so far",
+				  spending->budget_percent, since, BUDGET_SLICE_NS / 1000000,
+				  spending->period_ns / 1000000, spending->slices);
+	else
+		err = add_comment(
+			snap,
+			"budget: probes would cost more than %g %% of CPU time: none since "
+			"%s",
+			spending->budget_percent, since);
+	return err
+		       ?: add_comment(
+				  snap,
+				  "inuse_* is as of %s; LD_PRELOAD=libpprofd.so or --inject gives "
+				  "the full picture, or a higher --budget",
+				  since);
+}
+
+static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
+{
+	bool has_runtime = aggregate_has_runtime(entry->aggregate, AGGREGATE_ALLOC);
+	struct aggregate_totals totals;
+	int err = 0;
+
 	aggregate_totals(entry->aggregate, &totals);
-	err = add_comment(snap, "source: %s", entry->source[0] ? entry->source : "none");
+	if (has_runtime)
+		err = comment_runtime(entry, snap);
+	if (entry->source[0] || !has_runtime)
+		err = err
+			      ?: add_comment(snap, "source: %s",
+					     entry->source[0] ? entry->source : "none");
 	if (!err && entry->allocator[0])
 		err = add_comment(snap, "allocator: %s", entry->allocator);
-	err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
-	if (!err && totals.untracked > 0)
-		err = add_comment(snap,
-				  "inuse is too low: %" PRIu64
-				  " samples found no room in the table of live blocks",
-				  totals.untracked);
+	if (entry->source[0] || !has_runtime)
+		err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
+	err = err
+		      ?: entry->spending.step == BUDGET_FULL ? comment_untracked(&totals, snap)
+							     : comment_spending(entry, snap);
 	if (!err && snap->rss_bytes > 0)
 		err = add_comment(snap, "RSS: %" PRIu64 " bytes beside an estimated %.0f in use",
 				  snap->rss_bytes, totals.inuse_bytes);
 	return err;
+}
+
+static int comment_created(const struct store_entry *entry, struct snapshot *snap)
+{
+	if (aggregate_has_runtime(entry->aggregate, AGGREGATE_CREATE))
+		return add_comment(snap, "source: go-runtime (%s)", entry->runtime);
+	return add_comment(snap,
+			   "source: tracepoint sched_process_fork; %" PRIu64
+			   " threads were there before",
+			   entry->threads_at_start);
 }
 
 static int comment_source(const struct store_entry *entry, struct snapshot *snap)
@@ -147,10 +212,13 @@ static int comment_source(const struct store_entry *entry, struct snapshot *snap
 		return add_comment(snap, "source: perf_event cpu-clock, every %" PRIu64 " ns",
 				   snap->period);
 	case KIND_THREADCREATE:
-		return add_comment(snap,
-				   "source: tracepoint sched_process_fork; %" PRIu64
-				   " threads were there before",
-				   entry->threads_at_start);
+		return comment_created(entry, snap);
+	case KIND_GOROUTINE:
+		if (entry->runtime[0] != '\0')
+			return add_comment(snap,
+					   "source: go-runtime (%s); the process was not stopped",
+					   entry->runtime);
+		return add_comment(snap, "source: task iterator; the process was not stopped");
 	default:
 		return add_comment(snap, "source: task iterator; the process was not stopped");
 	}

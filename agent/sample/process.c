@@ -6,7 +6,11 @@
 #include "probe/kernel.h"
 #include "probe/tables.h"
 #include "probe/uprobe.h"
+#include "runtime/golang.h"
+#include "sample/afford.h"
+#include "sample/godump.h"
 #include "sample/recorder.h"
+#include "sample/source.h"
 #include "sample/store.h"
 #include "target/allocator.h"
 #include "target/procfs.h"
@@ -49,7 +53,7 @@ static struct uprobe_site site_of(const struct entrypoint *entry)
  * Frees first: probes are placed one after the other, and a block whose allocation is seen but not
  * its free would be in use for ever.
  */
-static void order_sites(const struct allocator_file *file, struct uprobe_site *sites)
+size_t process_order_sites(const struct allocator_file *file, struct uprobe_site *sites)
 {
 	size_t count = 0;
 
@@ -61,6 +65,22 @@ static void order_sites(const struct allocator_file *file, struct uprobe_site *s
 		if (file->entries[i].shape != EVENT_SHAPE_FREE)
 			sites[count++] = site_of(&file->entries[i]);
 	}
+	return count;
+}
+
+/* The sites of allocations, which stand behind those of frees. */
+static int keep_sites(struct process_probes *probes, const struct uprobe_site *sites, size_t count)
+{
+	size_t frees = 0;
+
+	while (frees < count && event_cookie_shape(sites[frees].cookie) == EVENT_SHAPE_FREE)
+		frees++;
+	probes->sites = calloc(count - frees + 1, sizeof(*sites));
+	if (!probes->sites)
+		return -ENOMEM;
+	probes->site_count = count - frees;
+	memcpy(probes->sites, sites + frees, (count - frees) * sizeof(*sites));
+	return 0;
 }
 
 static int attach_file(struct process *process, const struct kernel_programs *programs,
@@ -70,7 +90,7 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 	struct uprobe_site sites[ENTRYPOINTS_MAX];
 	const struct uprobe_place place = { process->pid, object_fd(file->object), sites,
 					    file->count };
-	struct uprobe_set *set;
+	struct process_probes fresh = { .object = file->object };
 	size_t slow = 0;
 	int err;
 
@@ -82,11 +102,16 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 	process->probes = larger;
 	for (size_t i = 0; i < file->count; i++)
 		slow += !file->entries[i].is_cheap;
-	order_sites(file, sites);
-	err = uprobe_attach(programs, &place, &set);
-	if (err)
+	process_order_sites(file, sites);
+	err = keep_sites(&fresh, sites, file->count);
+	if (!err && process->budget.step == BUDGET_FULL)
+		err = uprobe_attach(programs, &place, &fresh.set);
+	if (err) {
+		free(fresh.sites);
 		return err;
-	larger[process->probe_count++] = (struct process_probes){ object_ref(file->object), set };
+	}
+	object_ref(fresh.object);
+	larger[process->probe_count++] = fresh;
 	log_debug("pid %d: %zu allocation probes in %s, %zu of them single-stepped", process->pid,
 		  file->count, object_path(file->object), slow);
 	return 0;
@@ -118,9 +143,13 @@ static int attach_all(struct process *process, const struct watcher_options *opt
 	int err = 0;
 
 	for (size_t i = 0; i < allocator->count && !err; i++) {
-		if (!is_probed(process, allocator->files[i].object))
-			err = attach_file(process, &programs, &allocator->files[i]);
+		if (is_probed(process, allocator->files[i].object))
+			continue;
+		err = attach_file(process, &programs, &allocator->files[i]);
+		if (!err)
+			afford_renew(options, process);
 	}
+	afford_begin(options, process);
 	return err;
 }
 
@@ -145,6 +174,8 @@ static int place_probes(struct process *process, const struct watcher_options *o
 	char waiting_for[128] = "";
 	int err;
 
+	if ((options->sources & SOURCE_PROBES) == 0)
+		return 0;
 	if (is_killed_by_probes(process->pid)) {
 		tell(process, options, "",
 		     "allocation probes: this kernel lets seccomp kill probed processes");
@@ -190,6 +221,7 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 	err = 0;
 	mapping_list_fini(&process->mappings);
 	process->mappings = fresh;
+	godump_open(options, process);
 	if ((options->collect & EVENT_COLLECT_ALLOC) != 0)
 		err = place_probes(process, options, finder);
 	return err;
@@ -198,14 +230,17 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 void process_fini(struct process *process, bool is_gone)
 {
 	for (size_t i = 0; i < process->probe_count; i++) {
-		if (is_gone)
+		if (is_gone && process->probes[i].set)
 			uprobe_detach_later(process->probes[i].set);
 		else
 			uprobe_detach(process->probes[i].set);
+		free(process->probes[i].sites);
 		object_free(process->probes[i].object);
 	}
 	free(process->probes);
 	process->probes = NULL;
 	process->probe_count = 0;
+	golang_free(process->golang);
+	process->golang = NULL;
 	mapping_list_fini(&process->mappings);
 }

@@ -7,6 +7,7 @@
 #ifndef PPROFD_SAMPLE_PROCESS_H
 #define PPROFD_SAMPLE_PROCESS_H
 
+#include "probe/budget.h"
 #include "sample/watcher.h"
 #include "target/mapping.h"
 
@@ -14,12 +15,16 @@
 #include <stdint.h>
 
 struct allocator_finder;
+struct golang;
 struct uprobe_set;
+struct uprobe_site;
 
 /* Probes in one file. */
 struct process_probes {
 	struct object *object; /* a reference */
-	struct uprobe_set *set;
+	struct uprobe_set *set; /* NULL: taken away, to keep within the budget */
+	struct uprobe_site *sites; /* of allocations, to place them again for a while */
+	size_t site_count;
 };
 
 struct process {
@@ -33,7 +38,17 @@ struct process {
 	struct mapping_list mappings;
 	struct process_probes *probes;
 	size_t probe_count;
+	struct golang *golang; /* NULL: no Go program, or one that cannot be read */
+	bool has_looked_for_go;
+	struct budget budget; /* of its allocation probes */
+	bool has_account; /* else the budget is not watched */
+	uint64_t slices; /* that the store knows of */
+	uint64_t sliced_ns; /* since when probes are there for a part of the time, CLOCK_REALTIME */
 };
+
+struct allocator_file;
+/* Fills sites with those of the file, frees first. Returns how many. */
+size_t process_order_sites(const struct allocator_file *file, struct uprobe_site *sites);
 
 /*
  * Reads the mappings again, and where they have changed tells the store and places probes in

@@ -2,7 +2,9 @@
 #include "sample/report.h"
 #include "base/now.h"
 #include "base/table.h"
+#include "sample/aggregate_runtime.h"
 #include "sample/comments.h"
+#include "sample/golist.h"
 #include "sample/store_private.h"
 #include "sample/threadlist.h"
 #include "target/procfs.h"
@@ -80,7 +82,9 @@ static int snapshot_entry(const struct store *store, const struct store_entry *e
 	if (store->options.is_live && !entry->has_ended)
 		snap->rss_bytes = procfs_rss_bytes(entry->pid);
 	err = comments_add(store, entry, snap);
-	if (is_of_threads(kind))
+	if (kind == KIND_GOROUTINE && entry->runtime[0] != '\0')
+		err = err ?: golist_copy(entry->goroutines, snap);
+	else if (is_of_threads(kind))
 		err = err ?: threadlist_copy(entry->threads, snap);
 	if (err) {
 		snapshot_free(snap);
@@ -127,18 +131,33 @@ static bool is_wanted(const struct store *store, const struct store_entry *entry
 	return true;
 }
 
+static bool has_heap(const struct store_entry *entry)
+{
+	return entry->source[0] != '\0' || aggregate_has_runtime(entry->aggregate, AGGREGATE_ALLOC);
+}
+
+static bool has_list(const struct store_entry *entry, enum kind kind)
+{
+	if (kind == KIND_GOROUTINE && entry->runtime[0] != '\0')
+		return golist_time(entry->goroutines) != 0;
+	return threadlist_time(entry->threads) != 0;
+}
+
 /* Where no allocator is probed there is nothing to say about the heap; and no list, no threads. */
 static bool has_kind(const struct store_entry *entry, enum kind kind)
 {
 	if (is_of_threads(kind))
-		return !entry->has_ended && threadlist_time(entry->threads) != 0;
-	return collector_of(kind) != EVENT_COLLECT_ALLOC || entry->source[0] != '\0';
+		return !entry->has_ended && has_list(entry, kind);
+	return collector_of(kind) != EVENT_COLLECT_ALLOC || has_heap(entry);
 }
 
 static void explain_without(const struct store_entry *entry, enum kind kind,
 			    char reason[DESK_REASON_BYTES])
 {
-	if (is_of_threads(kind))
+	if (entry->refusals[kind] && !entry->has_ended)
+		snprintf(reason, DESK_REASON_BYTES, "process %d (%s): %s", entry->pid, entry->comm,
+			 entry->refusals[kind]);
+	else if (is_of_threads(kind))
 		snprintf(reason, DESK_REASON_BYTES,
 			 "the threads of process %d (%s) were not read: %s", entry->pid,
 			 entry->comm,
@@ -239,6 +258,15 @@ static void count_threads(const struct store *store, struct store_entry *entry,
 	out->counts_threads = (store->options.collect & EVENT_COLLECT_THREADS) != 0;
 }
 
+/* A program with C code in it has two. */
+static void name_source(const struct store_entry *entry, char source[STATUS_NAME_BYTES])
+{
+	bool has_runtime = aggregate_has_runtime(entry->aggregate, AGGREGATE_ALLOC);
+
+	snprintf(source, STATUS_NAME_BYTES, "%s%s%.16s", has_runtime ? "go-runtime" : "",
+		 has_runtime && entry->source[0] ? "," : "", entry->source);
+}
+
 static void fill_target(const struct store *store, struct store_entry *entry,
 			struct status_target *out)
 {
@@ -253,9 +281,13 @@ static void fill_target(const struct store *store, struct store_entry *entry,
 	out->has_ended = entry->has_ended;
 	memcpy(out->waiting_for, entry->waiting_for, sizeof(out->waiting_for));
 	memcpy(out->allocator, entry->allocator, sizeof(out->allocator));
-	memcpy(out->source, entry->source, sizeof(out->source));
+	name_source(entry, out->source);
 	out->alloc_bytes = whole_bytes(totals.alloc_bytes);
 	out->inuse_bytes = whole_bytes(totals.inuse_bytes);
+	out->has_budget = entry->has_spending;
+	out->overhead_ratio = entry->spending.ratio;
+	out->budget_step = entry->spending.step;
+	out->slices = entry->spending.slices;
 	count_threads(store, entry, out);
 	out->inuse_is_cut = totals.untracked > 0;
 	if (store->options.is_live && !entry->has_ended)

@@ -35,7 +35,7 @@ struct snapshot_stack {
 	uint32_t first, count;
 };
 
-/* A stack of count 0: what found no room, shown as one frame, [overflow]. */
+/* Of count 0: what found no room, shown as one frame, [overflow]. */
 #define SNAPSHOT_OVERFLOW_STACK 0U
 
 /* What the counts of a heap's row are. */
@@ -44,7 +44,6 @@ enum snapshot_scale {
 	SNAPSHOT_SCALE_RUNTIME, /* drawn by the target's runtime with runtime_period */
 	SNAPSHOT_SCALE_FIXED, /* scaled where they were drawn, in SNAPSHOT_FIXED_ONE-ths */
 };
-
 #define SNAPSHOT_FIXED_ONE 65536U
 
 struct snapshot_row {
@@ -60,6 +59,7 @@ struct snapshot_row {
 };
 
 #define SNAPSHOT_NO_STACK UINT32_MAX
+#define SNAPSHOT_NO_CREATOR (UINT32_MAX - 1) /* nobody made it: a program's first goroutine */
 
 /* A thread, or a goroutine, at the moment of the snapshot. */
 struct snapshot_thread {
@@ -68,9 +68,9 @@ struct snapshot_thread {
 	const char *state; /* static, or in the snapshot's strings */
 	uint64_t state_ns; /* for how long it has been in that state */
 	uint32_t stack; /* SNAPSHOT_NO_STACK: it ran and could not be caught */
-	uint32_t creator_stack; /* where it was made, or SNAPSHOT_NO_STACK */
+	uint32_t creator_stack; /* where it was made, or SNAPSHOT_NO_* */
 	uint32_t label; /* as a row's */
-	bool is_running, is_locked; /* locked: a goroutine to its thread */
+	bool is_running, is_goroutine, is_locked; /* locked: a goroutine to its thread */
 };
 
 /* labels[0] is none. */

@@ -39,6 +39,10 @@ struct status_target {
 	char allocator[STATUS_NAME_BYTES]; /* glibc, jemalloc, …; "" if none is probed */
 	char source[STATUS_NAME_BYTES]; /* probes, …; "" if none */
 	uint64_t alloc_bytes, inuse_bytes, rss_bytes;
+	bool has_budget; /* the three below were measured */
+	double overhead_ratio; /* probes' cost over CPU time */
+	uint32_t budget_step; /* enum budget_step */
+	uint64_t slices;
 	uint64_t threads; /* now; 0: not known */
 	uint64_t threads_created, threads_ended; /* since it became a target */
 	bool counts_threads; /* else the two above are not measured */

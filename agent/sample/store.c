@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "base/table.h"
+#include "sample/golist.h"
 #include "sample/report.h"
 #include "sample/store_private.h"
 #include "sample/threadlist.h"
@@ -42,6 +43,9 @@ static void fini_entry(struct store_entry *entry)
 {
 	aggregate_free(entry->aggregate);
 	threadlist_free(entry->threads);
+	golist_free(entry->goroutines);
+	for (int kind = 0; kind < KIND_COUNT; kind++)
+		free(entry->refusals[kind]);
 	free(entry->exe);
 }
 
@@ -111,6 +115,7 @@ int store_add_target(struct store *store, const struct store_target *target)
 
 	err = err ?: aggregate_new(&store->options.rates, &store->budget, &fresh.aggregate);
 	err = err ?: threadlist_new(&fresh.threads);
+	err = err ?: golist_new(&fresh.goroutines);
 	err = err ?: add_entry(store, target->id, &entry);
 	if (err) {
 		fini_entry(&fresh);
@@ -146,6 +151,48 @@ void store_set_allocator(struct store *store, uint32_t id, const char *allocator
 	snprintf(entry->allocator, sizeof(entry->allocator), "%s", allocator);
 	snprintf(entry->source, sizeof(entry->source), "%s", source);
 	snprintf(entry->waiting_for, sizeof(entry->waiting_for), "%s", waiting_for);
+}
+
+void store_set_runtime(struct store *store, uint32_t id, const char *runtime)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (entry)
+		snprintf(entry->runtime, sizeof(entry->runtime), "%s", runtime);
+}
+
+void store_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (!entry)
+		return;
+	free(entry->refusals[kind]);
+	entry->refusals[kind] = reason ? strdup(reason) : NULL;
+}
+
+void store_set_spending(struct store *store, uint32_t id, const struct store_spending *spending)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (!entry)
+		return;
+	entry->spending = *spending;
+	entry->has_spending = true;
+}
+
+struct aggregate *store_aggregate(const struct store *store, uint32_t id)
+{
+	const struct store_entry *entry = find_entry(store, id);
+
+	return entry ? entry->aggregate : NULL;
+}
+
+struct golist *store_goroutines(const struct store *store, uint32_t id)
+{
+	const struct store_entry *entry = find_entry(store, id);
+
+	return entry ? entry->goroutines : NULL;
 }
 
 void store_end_target(struct store *store, uint32_t id, uint64_t now_ns)
@@ -283,6 +330,8 @@ static size_t least_bytes(uint16_t kind)
 		return sizeof(struct event_sample);
 	case EVENT_FREE:
 		return sizeof(struct event_free);
+	case EVENT_SLICE_END:
+		return sizeof(struct event_slice_end);
 	default:
 		return SIZE_MAX;
 	}
@@ -297,10 +346,13 @@ void store_add_event(struct store *store, const struct event_head *head)
 		return;
 	}
 	if (!entry) {
-		store->gone[head->kind]++;
+		if (head->kind < EVENT_SAMPLES_END)
+			store->gone[head->kind]++;
 		return;
 	}
-	if (head->kind == EVENT_FREE)
+	if (head->kind == EVENT_SLICE_END)
+		aggregate_end_slice(entry->aggregate, (const struct event_slice_end *)head);
+	else if (head->kind == EVENT_FREE)
 		aggregate_add_free(entry->aggregate, ((const struct event_free *)head)->id);
 	else
 		add_sample(store, entry, (const struct event_sample *)head);

@@ -15,6 +15,11 @@ struct store_entry {
 	char *exe;
 	struct aggregate *aggregate;
 	struct threadlist *threads;
+	struct golist *goroutines;
+	char runtime[STATUS_NAME_BYTES]; /* one that keeps records of its own; "" for none */
+	struct store_spending spending;
+	bool has_spending;
+	char *refusals[KIND_COUNT]; /* why a kind cannot be given; NULL */
 	uint64_t threads_at_start, threads_created;
 	uint64_t threads_ended; /* as of the last status */
 	uint64_t since_realtime_ns, ended_ns;

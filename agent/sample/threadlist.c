@@ -163,6 +163,15 @@ void threadlist_end(struct threadlist *list, uint64_t now_ns)
 	list->end_ns = now_ns;
 }
 
+uint32_t threadlist_stack(const struct threadlist *list, pid_t tid)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].tid == tid)
+			return list->items[i].stack;
+	}
+	return SNAPSHOT_NO_STACK;
+}
+
 uint64_t threadlist_time(const struct threadlist *list)
 {
 	return list->end_ns;

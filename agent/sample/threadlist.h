@@ -37,6 +37,9 @@ void threadlist_retake(struct threadlist *list, const struct event_thread *threa
 /* The list is whole: its threads get their makers; those of threads that are gone are forgotten. */
 void threadlist_end(struct threadlist *list, uint64_t now_ns);
 
+/* The stack of this thread; SNAPSHOT_NO_STACK: not known. */
+uint32_t threadlist_stack(const struct threadlist *list, pid_t tid);
+
 /* When the list was ended; 0: it was not. */
 uint64_t threadlist_time(const struct threadlist *list);
 

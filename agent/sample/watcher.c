@@ -4,14 +4,17 @@
 #include "base/now.h"
 #include "base/table.h"
 #include "probe/kernel.h"
+#include "probe/slicer.h"
 #include "probe/tables.h"
+#include "sample/afford.h"
 #include "sample/dump.h"
-#include "sample/threadlist.h"
+#include "sample/godump.h"
 #include "sample/process.h"
 #include "sample/reconcile.h"
 #include "sample/recorder.h"
 #include "sample/report.h"
 #include "sample/store.h"
+#include "sample/threadlist.h"
 #include "target/allocator.h"
 #include "target/procfs.h"
 
@@ -41,7 +44,7 @@ struct watcher {
 	struct candidate *candidates;
 	size_t candidate_count;
 	uint32_t last_id;
-	uint64_t refreshed_ns, lost_frees, reset_ns;
+	uint64_t refreshed_ns, budgets_ns, lost_frees, reset_ns;
 	uint32_t refusals; /* of tables that found no room, as of the last reset */
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
@@ -56,6 +59,7 @@ struct watcher {
 #define WATCHER_REFRESH_NS 1000000000U
 #define WATCHER_MISS_REFRESH_NS 10000000U
 #define WATCHER_TICK_MS 100
+#define WATCHER_BUDGET_NS 90000000U /* in each tick, and no oftener */
 #define WATCHER_SHARE_NS 5000000U /* who asks so soon is given the same list */
 #define WATCHER_RESET_NS 60000000000ULL
 
@@ -96,28 +100,37 @@ void watcher_free(struct watcher *watcher)
 	free(watcher);
 }
 
+static void prepare_threads(struct watcher *watcher, const struct process *process,
+			    void (*fetch)(void *arg), void *arg)
+{
+	const struct threadlist *list = store_threads(watcher->options.store, process->id);
+	int err;
+
+	if (!list || now_monotonic_ns() - threadlist_time(list) < WATCHER_SHARE_NS)
+		return;
+	err = dump_threads(&watcher->options, process, fetch, arg);
+	if (err)
+		log_debug("pid %d: its threads: %s", process->pid, strerror(-err));
+}
+
 void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*fetch)(void *arg),
 		     void *arg)
 {
-	uint64_t now_ns = now_monotonic_ns();
+	bool is_of_threads = (kind == KIND_THREADS || kind == KIND_GOROUTINE) &&
+			     (watcher->options.collect & EVENT_COLLECT_THREADS) != 0;
 
-	if (kind != KIND_THREADS && kind != KIND_GOROUTINE)
-		return;
 	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
-		const struct threadlist *list;
 		const struct process *process;
-		int err;
 
 		if (!table_used(watcher->processes, i))
 			continue;
 		process = table_entry(watcher->processes, i);
-		list = store_threads(watcher->options.store, process->id);
-		if ((pid != 0 && process->pid != pid) || !list ||
-		    now_ns - threadlist_time(list) < WATCHER_SHARE_NS)
+		if (pid != 0 && process->pid != pid)
 			continue;
-		err = dump_threads(&watcher->options, process, fetch, arg);
-		if (err)
-			log_debug("pid %d: its threads: %s", process->pid, strerror(-err));
+		if (godump_has(process, kind))
+			godump_read(&watcher->options, process, kind, fetch, arg);
+		else if (is_of_threads)
+			prepare_threads(watcher, process, fetch, arg);
 	}
 }
 
@@ -152,6 +165,7 @@ static void end_process(struct watcher *watcher, uint32_t id)
 	log_info("pid %d is no longer profiled", process->pid);
 	kernel_remove_target(watcher->options.kernel, process->host_pid, id);
 	tables_remove(watcher->options.tables, id);
+	slicer_remove(watcher->options.slicer, id);
 	process_fini(process, true);
 	table_remove(watcher->processes, table_find(watcher->processes, &id));
 	store_end_target(watcher->options.store, id, now_monotonic_ns());
@@ -496,10 +510,22 @@ static void renew_tables(struct watcher *watcher, uint64_t now_ns)
 	watcher->refusals = totals.refusals;
 }
 
+static void check_budgets(struct watcher *watcher)
+{
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		if (table_used(watcher->processes, i))
+			afford_check(&watcher->options, table_entry(watcher->processes, i));
+	}
+}
+
 int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained)
 {
 	try_candidates(watcher, now_ns);
 	refresh_dirty(watcher, now_ns);
+	if (now_ns - watcher->budgets_ns >= WATCHER_BUDGET_NS) {
+		watcher->budgets_ns = now_ns;
+		check_budgets(watcher);
+	}
 	if (now_ns - watcher->refreshed_ns >= WATCHER_REFRESH_NS) {
 		watcher->refreshed_ns = now_ns;
 		watcher_mark(watcher, 0); /* an munmap tells nobody */

@@ -19,6 +19,7 @@
 struct kernel;
 struct object_cache;
 struct recorder;
+struct slicer;
 struct store;
 struct tables;
 struct watcher;
@@ -32,6 +33,11 @@ struct watcher_options {
 	struct object_cache *cache;
 	struct select_rules rules;
 	uint32_t collect; /* EVENT_COLLECT_* */
+	uint32_t sources; /* SOURCE_* */
+	struct slicer *slicer;
+	double budget_percent; /* of a target's CPU time, that allocation probes may cost */
+	double hit_ns; /* what a hit of one costs */
+	bool go_memprofile; /* switch Go's memory profiling on where the linker switched it off */
 };
 
 __attribute__((warn_unused_result)) int watcher_new(const struct watcher_options *options,
@@ -61,8 +67,9 @@ void watcher_mark(struct watcher *watcher, pid_t pid);
 int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained);
 
 /*
- * Has the store hold what a snapshot of this kind needs: the threads of the target pid (0: all) are
- * read, if they were not a moment ago. fetch is called to have waiting records handled.
+ * Has the store hold what a snapshot of this kind needs of the target pid (0: all): its threads, or
+ * what its runtime keeps, if they were not read a moment ago. fetch is called to have waiting
+ * records handled.
  */
 void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*fetch)(void *arg),
 		     void *arg);

@@ -178,9 +178,12 @@ def ask(listen, path, method="GET", body=None, timeout=60):
 class Agent(Process):
     """build/pprofd on a loopback port of its own. With command, it runs that after `--`."""
 
-    def __init__(self, *args, command=None, listen=None, path=AGENT, prefix=(), **options):
+    def __init__(self, *args, command=None, listen=None, path=AGENT, prefix=(), budget=True,
+                 **options):
         self.listen = listen or f"127.0.0.1:{free_port()}"
-        argv = [*prefix, path, "--listen", self.listen, *args]
+        # What most tests look at is what probes see, and not what they may cost.
+        no_limit = ("--budget", "100") if budget and "--budget" not in args else ()
+        argv = [*prefix, path, "--listen", self.listen, *no_limit, *args]
         if command:
             argv += ["--", *command]
         super().__init__(argv, **options)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * churn [BYTES]: allocates and frees as fast as it can and prints every 100 ms how many pairs a
- * second it managed, until stdin ends.
+ * churn [BYTES [ROUNDS]]: allocates and frees as fast as it can, with so many rounds of other work
+ * for each pair, and prints every 100 ms how many pairs a second it managed, until stdin ends.
  */
 #include "target.h"
 
@@ -11,11 +11,14 @@
 #define BATCH 256U
 #define REPORT_NS 100000000U
 
-static size_t block_bytes;
+static size_t block_bytes, rounds;
+static volatile unsigned work;
 
 static void churn_pair(void)
 {
 	free(target_must(malloc(block_bytes)));
+	for (size_t i = 0; i < rounds; i++)
+		work = work * 3 + 1;
 }
 
 static void *churn(void *arg)
@@ -45,6 +48,7 @@ int main(int argc, char **argv)
 	pthread_t thread;
 
 	block_bytes = target_number(argc, argv, 1, 64);
+	rounds = target_number(argc, argv, 2, 0);
 	target_say("ready");
 	if (pthread_create(&thread, NULL, churn, NULL))
 		return 1;

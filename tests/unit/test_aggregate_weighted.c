@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sample/aggregate.h"
+#include "sample/aggregate_runtime.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,24 +89,29 @@ static void what_the_runtime_counts_replaces_what_it_counted_before(void **state
 {
 	struct aggregate *agg = new_aggregate();
 	struct aggregate_row row = { .block_bytes = 64, .values = { 10, 4 } };
+	struct aggregate_totals totals;
 	struct snapshot *snap;
 
 	(void)state;
 	row.stack = aggregate_intern_stack(agg, (uint64_t[]){ 0x1000 }, 1);
 	assert_false(aggregate_has_runtime(agg, AGGREGATE_ALLOC));
-	aggregate_begin_runtime(agg, AGGREGATE_ALLOC, 1024);
+	aggregate_begin_runtime(agg, AGGREGATE_ALLOC);
 	aggregate_add_runtime(agg, AGGREGATE_ALLOC, &row);
+	aggregate_end_runtime(agg, AGGREGATE_ALLOC, true, 1024);
 	row.values[0] = 12;
-	aggregate_begin_runtime(agg, AGGREGATE_ALLOC, 4096);
+	aggregate_begin_runtime(agg, AGGREGATE_ALLOC);
 	aggregate_add_runtime(agg, AGGREGATE_ALLOC, &row);
 	/* Two buckets of one stack, once its leading frames are gone. */
 	aggregate_add_runtime(agg, AGGREGATE_ALLOC, &row);
+	aggregate_end_runtime(agg, AGGREGATE_ALLOC, true, 1);
+	aggregate_totals(agg, &totals);
+	assert_true(totals.alloc_bytes == 24 * 64 && totals.inuse_bytes == 16 * 64);
 	assert_true(aggregate_has_runtime(agg, AGGREGATE_ALLOC));
 	snap = take(agg, KIND_HEAP);
 	expect_row(snap, 0, 24, 8);
 	assert_int_equal(snap->rows[OVERFLOW_ROWS].scale, SNAPSHOT_SCALE_RUNTIME);
-	assert_int_equal(snap->runtime_period, 4096);
-	assert_int_equal(snap->period, 524288);
+	assert_int_equal(snap->runtime_period, 1);
+	assert_int_equal(snap->period, 1);
 	snapshot_free(snap);
 	aggregate_free(agg);
 }
@@ -120,11 +125,43 @@ static void waits_that_the_runtime_counts_hide_sampled_ones(void **state)
 	(void)state;
 	row.stack = aggregate_intern_stack(agg, (uint64_t[]){ 0x1000 }, 1);
 	aggregate_add_weighted(agg, AGGREGATE_BLOCK, row.stack, 0, (uint64_t[]){ 5, 50 });
-	aggregate_begin_runtime(agg, AGGREGATE_BLOCK, 1);
+	aggregate_begin_runtime(agg, AGGREGATE_BLOCK);
 	aggregate_add_runtime(agg, AGGREGATE_BLOCK, &row);
+	aggregate_end_runtime(agg, AGGREGATE_BLOCK, true, 1);
 	snap = take(agg, KIND_BLOCK);
 	expect_row(snap, 0, 0, 0);
 	expect_row(snap, 1, 7, 70);
+	snapshot_free(snap);
+	aggregate_free(agg);
+}
+
+/* A megabyte in a slice of a tenth of the work, drawn with an interval of half of it. */
+static void slices_count_once_they_have_ended(void **state)
+{
+	struct aggregate *agg = new_aggregate();
+	const struct event_sample sample = { .head = { .bytes = sizeof(sample),
+						       .kind = EVENT_ALLOC,
+						       .flags = EVENT_FLAG_SLICED |
+								EVENT_FLAG_UNTRACKED },
+					     .size = 1048576,
+					     .weight_bytes = 1 };
+	const struct event_slice_end end = { .slice = 1, .factor = 10 * EVENT_SLICE_ONE };
+	struct aggregate_totals totals;
+	struct snapshot *snap;
+
+	(void)state;
+	aggregate_add_sample(agg, &sample);
+	aggregate_totals(agg, &totals);
+	assert_true(totals.alloc_bytes == 0);
+	aggregate_end_slice(agg, &end);
+	/* One that comes late. */
+	aggregate_add_sample(agg, &sample);
+	aggregate_totals(agg, &totals);
+	assert_in_range(totals.alloc_bytes, 2 * 12126966, 2 * 12126967);
+	assert_true(totals.inuse_bytes == 0 && totals.untracked == 0);
+	snap = take(agg, KIND_HEAP);
+	assert_int_equal(snap->rows[OVERFLOW_ROWS].values[0] / SNAPSHOT_FIXED_ONE, 23);
+	assert_int_equal(snap->rows[OVERFLOW_ROWS].values[0], snap->rows[OVERFLOW_ROWS].values[1]);
 	snapshot_free(snap);
 	aggregate_free(agg);
 }
@@ -159,6 +196,21 @@ static void weighted_blocks_count_what_they_stand_for(void **state)
 	aggregate_free(agg);
 }
 
+static void a_stack_gives_its_addresses_back(void **state)
+{
+	struct aggregate *agg = new_aggregate();
+	const uint64_t frames[] = { 0x1000, 0x2000, 0x1000 };
+	uint64_t got[EVENT_MAX_FRAMES];
+	uint32_t stack;
+
+	(void)state;
+	aggregate_intern_stack(agg, frames + 1, 2);
+	stack = aggregate_intern_stack(agg, frames, 3);
+	assert_int_equal(aggregate_stack_frames(agg, stack, got), 3);
+	assert_memory_equal(got, frames, sizeof(frames));
+	aggregate_free(agg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +218,8 @@ int main(void)
 		cmocka_unit_test(kinds_of_waits_are_counted_apart),
 		cmocka_unit_test(what_the_runtime_counts_replaces_what_it_counted_before),
 		cmocka_unit_test(waits_that_the_runtime_counts_hide_sampled_ones),
+		cmocka_unit_test(slices_count_once_they_have_ended),
+		cmocka_unit_test(a_stack_gives_its_addresses_back),
 		cmocka_unit_test(weighted_blocks_count_what_they_stand_for),
 	};
 

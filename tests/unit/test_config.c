@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config.h"
+#include "sample/source.h"
 
 #include "bpf/state.h"
 
@@ -109,6 +110,7 @@ static void what_is_not_given_has_the_contracts_default(void **state)
 	assert_null(parse.config.command);
 	assert_int_equal(parse.config.alloc_interval, 524288);
 	assert_int_equal(parse.config.cpu_hz, 99);
+	assert_true(parse.config.budget_percent == 3);
 	assert_int_equal(parse.config.collect, COLLECT_ALL);
 	assert_int_equal(parse.config.listen_count, 1);
 	assert_string_equal(parse.config.listen[0], "127.0.0.1:6060");
@@ -223,6 +225,11 @@ static void collectors_are_switched_in_the_order_of_the_options(void **state)
 	GOOD(&parse, "-a", "--enable=cpu", "--disable=cpu");
 	assert_int_equal(parse.config.collect, COLLECT_ALL & ~EVENT_COLLECT_CPU);
 	BAD("'gpu' is no collector", "-a", "--enable", "cpu,gpu,heap");
+	GOOD(&parse, "-a", "--source=go,probes");
+	assert_int_equal(parse.config.sources, SOURCE_GO | SOURCE_PROBES);
+	GOOD(&parse, "-a", "--source=auto");
+	assert_int_equal(parse.config.sources, SOURCE_ALL);
+	BAD("'magic' is no source", "-a", "--source", "go,magic");
 	BAD("'cp' is no collector", "-a", "--disable", "cp");
 	BAD("'cpus' is no collector", "-a", "--disable", "cpus");
 	BAD("'' is no collector", "-a", "--disable", "cpu,,heap");
@@ -299,7 +306,10 @@ static void what_is_wrong_is_said_in_one_line(void **state)
 	BAD("'loud' is no log level: debug, info, warn or error", "-a", "--log-level", "loud");
 	BAD("'xml' is no log format: logfmt or json", "-a", "--log-format", "xml");
 	BAD("--inject is not supported by this version", "-a", "--inject");
-	BAD("--budget is not supported by this version", "-a", "--budget=3");
+	BAD("'-1' is no budget: 0 to 100 percent", "-a", "--budget=-1");
+	BAD("'101' is no budget", "-a", "--budget=101");
+	BAD("'3%' is no budget", "-a", "--budget", "3%");
+	BAD("'nan' is no budget", "-a", "--budget", "nan");
 	BAD("'/a' is no path map: FROM=TO", "-a", "--path-map", "/a");
 }
 

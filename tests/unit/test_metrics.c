@@ -27,7 +27,10 @@ static struct status_target targets[] = {
 	  .threads = 3,
 	  .threads_created = 1000,
 	  .threads_ended = 999,
-	  .counts_threads = true },
+	  .counts_threads = true,
+	  .has_budget = true,
+	  .overhead_ratio = 0.0125,
+	  .slices = 7 },
 	{ .pid = 13, .comm = "quiet", .allocator = "", .source = "", .threads_created = 5 },
 	{ .pid = 12,
 	  .comm = "gone",
@@ -89,6 +92,9 @@ static void the_contracts_metrics_are_there(void **state)
 	assert_has(text, "pprofd_target_rss_bytes{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} 4096");
 	assert_has(text, "pprofd_target_source{pid=\"12\",comm=\"a\\\"b\\\\c?\?\",source=\"probes\""
 			 "} 1");
+	assert_has(text,
+		   "pprofd_target_overhead_ratio{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} 0.012500");
+	assert_has(text, "pprofd_target_probe_slices_total{pid=\"12\",comm=\"a\\\"b\\\\c?\?\"} 7");
 	assert_has(text, "process_cpu_seconds_total 1.500000");
 	assert_has(text, "process_resident_memory_bytes 1048576");
 	free(text);
@@ -103,7 +109,6 @@ static void what_was_not_measured_is_absent(void **state)
 	assert_null(strstr(text, "gone"));
 	assert_null(strstr(text, "pprofd_samples_total{kind=\"block\"}"));
 	assert_null(strstr(text, "pprofd_pause_seconds"));
-	assert_null(strstr(text, "pprofd_target_overhead_ratio"));
 	free(text);
 }
 

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sample/godump.h"
+#include "base/log.h"
+#include "base/now.h"
+#include "runtime/golang.h"
+#include "sample/aggregate_runtime.h"
+#include "sample/dump.h"
+#include "sample/golist.h"
+#include "sample/source.h"
+#include "sample/store.h"
+#include "sample/threadlist.h"
+#include "target/procfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GODUMP_MAX_RUNNING 256U
+
+struct running {
+	size_t item; /* in the list */
+	pid_t tid; /* in the process's PID namespace */
+	uint64_t started_at;
+};
+
+/* A reading under way. */
+struct reading {
+	const struct watcher_options *options;
+	const struct process *process;
+	struct aggregate *aggregate;
+	enum aggregate_rows set;
+	uint32_t label; /* of every row; 0: none */
+	struct golist *list;
+	size_t lost; /* goroutines that found no room */
+	struct running running[GODUMP_MAX_RUNNING];
+	size_t running_count;
+};
+
+static void refuse(const struct watcher_options *options, const struct process *process,
+		   enum kind kind, int err)
+{
+	const char *reason = golang_reason(process->golang);
+
+	if (reason[0] == '\0')
+		reason = strerror(-err);
+	log_debug("pid %d: %s: %s", process->pid, kind_info(kind)->name, reason);
+	store_refuse(options->store, process->id, kind, reason);
+}
+
+void godump_open(const struct watcher_options *options, struct process *process)
+{
+	char reason[GOLANG_REASON_BYTES] = "";
+	int err;
+
+	if (process->has_looked_for_go)
+		return;
+	process->has_looked_for_go = true;
+	err = golang_open(process->pid, &process->mappings, &process->golang, reason);
+	if (err == -ENOENT || err == -ESRCH)
+		return;
+	if (err) {
+		if (reason[0] == '\0')
+			snprintf(reason, sizeof(reason), "%s", strerror(-err));
+		log_warn("pid %d: a Go program that cannot be read: %s", process->pid, reason);
+		store_set_runtime(options->store, process->id, "go");
+		store_refuse(options->store, process->id, KIND_HEAP, reason);
+		store_refuse(options->store, process->id, KIND_ALLOCS, reason);
+		store_refuse(options->store, process->id, KIND_GOROUTINE, reason);
+		return;
+	}
+	store_set_runtime(options->store, process->id, golang_version(process->golang));
+	log_debug("pid %d: %s", process->pid, golang_version(process->golang));
+	err = options->go_memprofile ? golang_enable_memprofile(process->golang) : 0;
+	if (err && err != -EALREADY)
+		log_warn("pid %d: memory profiling cannot be switched on: %s", process->pid,
+			 golang_reason(process->golang));
+	else if (options->go_memprofile && !err)
+		log_info("pid %d: its memory profiling is on from now", process->pid);
+}
+
+static bool find_records(enum kind kind, enum golang_records *records, enum aggregate_rows *set)
+{
+	switch (kind) {
+	case KIND_HEAP:
+	case KIND_ALLOCS:
+		*records = GOLANG_HEAP;
+		*set = AGGREGATE_ALLOC;
+		return true;
+	case KIND_THREADCREATE:
+		*records = GOLANG_THREADCREATE;
+		*set = AGGREGATE_CREATE;
+		return true;
+	case KIND_BLOCK:
+		*records = GOLANG_BLOCK;
+		*set = AGGREGATE_BLOCK;
+		return true;
+	case KIND_MUTEX:
+		*records = GOLANG_MUTEX;
+		*set = AGGREGATE_MUTEX;
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool godump_has(const struct process *process, enum kind kind)
+{
+	enum golang_records records;
+	enum aggregate_rows set;
+
+	return process->golang && (kind == KIND_GOROUTINE || find_records(kind, &records, &set));
+}
+
+static void add_record(void *arg, const struct golang_record *record)
+{
+	const struct reading *reading = arg;
+	const struct aggregate_row row = {
+		.stack = aggregate_intern_stack(reading->aggregate, record->frames,
+						record->frame_count),
+		.label = reading->label,
+		.block_bytes = record->size,
+		.values = { record->counts[0], record->counts[1] },
+	};
+
+	aggregate_add_runtime(reading->aggregate, reading->set, &row);
+}
+
+/*
+ * What the runtime does not record is no reason to refuse what was seen from outside: of threads,
+ * of waits, of C's allocations.
+ */
+static void read_records(struct reading *reading, enum kind kind, enum golang_records records)
+{
+	const struct process *process = reading->process;
+	struct golang_summary summary = { .count = 0 };
+	int err;
+
+	if (kind == KIND_HEAP && process->probe_count > 0)
+		reading->label = aggregate_add_label(reading->aggregate, "allocator", "go", 0);
+	aggregate_begin_runtime(reading->aggregate, reading->set);
+	err = golang_each_record(process->golang, records, add_record, reading, &summary);
+	aggregate_end_runtime(reading->aggregate, reading->set, !err, summary.rate);
+	if (err && err != -ESRCH)
+		refuse(reading->options, process, kind, err);
+	else
+		store_refuse(reading->options->store, process->id, kind, NULL);
+}
+
+static uint32_t intern_labels(struct aggregate *agg, const struct golang_goroutine *goroutine)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = goroutine->label_count; i > 0; i--)
+		first = aggregate_add_label(agg, goroutine->labels[i - 1].key,
+					    goroutine->labels[i - 1].value, first);
+	return first;
+}
+
+/* Of a goroutine that runs, where it was made, until more is known. */
+static uint32_t find_stack(const struct reading *reading, const struct golang_goroutine *goroutine)
+{
+	if (goroutine->frame_count > 0)
+		return aggregate_intern_stack(reading->aggregate, goroutine->frames,
+					      goroutine->frame_count);
+	if (goroutine->created_at != 0)
+		return aggregate_intern_stack(reading->aggregate, &goroutine->created_at, 1);
+	return SNAPSHOT_NO_STACK;
+}
+
+static void add_goroutine(void *arg, const struct golang_goroutine *goroutine)
+{
+	struct reading *reading = arg;
+	struct aggregate *agg = reading->aggregate;
+	struct golist_item item = {
+		.id = (int64_t)goroutine->id,
+		.parent_id = (int64_t)goroutine->parent_id,
+		.wait_ns = goroutine->wait_ns,
+		.stack = find_stack(reading, goroutine),
+		.creator_stack = SNAPSHOT_NO_CREATOR,
+		.state = aggregate_add_label(agg, "state", goroutine->state, 0),
+		.label = intern_labels(agg, goroutine),
+		.is_running = goroutine->is_running,
+		.is_locked = goroutine->is_locked,
+	};
+
+	if (goroutine->created_at != 0)
+		item.creator_stack = aggregate_intern_stack(agg, &goroutine->created_at, 1);
+	if (golist_add(reading->list, &item)) {
+		reading->lost++;
+		return;
+	}
+	if (goroutine->is_running && goroutine->tid != 0 &&
+	    reading->running_count < GODUMP_MAX_RUNNING)
+		reading->running[reading->running_count++] = (struct running){
+			.item = golist_count(reading->list) - 1,
+			.tid = goroutine->tid,
+			.started_at = goroutine->started_at,
+		};
+}
+
+/*
+ * The registers of goroutines that run are in no memory: their threads are asked. By then another
+ * one may run there, whose stack begins elsewhere.
+ */
+static void catch_running(struct reading *reading, void (*fetch)(void *arg), void *arg)
+{
+	const struct process *process = reading->process;
+	const struct threadlist *threads = store_threads(reading->options->store, process->id);
+	int err;
+
+	if (reading->running_count == 0 || !threads)
+		return;
+	err = dump_threads(reading->options, process, fetch, arg);
+	for (size_t i = 0; i < reading->running_count && !err; i++) {
+		const struct running *running = &reading->running[i];
+		pid_t tid = procfs_outer_tid(process->pid, running->tid);
+		uint32_t stack = threadlist_stack(threads, tid), count;
+		uint64_t frames[EVENT_MAX_FRAMES];
+
+		if (stack == SNAPSHOT_NO_STACK)
+			continue;
+		count = aggregate_stack_frames(reading->aggregate, stack, frames);
+		if (golang_owns_stack(process->golang, running->started_at, frames, &count))
+			golist_set_stack(reading->list, running->item,
+					 aggregate_intern_stack(reading->aggregate, frames, count));
+	}
+}
+
+static void read_goroutines(struct reading *reading, void (*fetch)(void *arg), void *arg)
+{
+	const struct process *process = reading->process;
+	int err;
+
+	golist_begin(reading->list);
+	err = golang_each_goroutine(process->golang, add_goroutine, reading);
+	if (err) {
+		refuse(reading->options, process, KIND_GOROUTINE, err);
+		return;
+	}
+	catch_running(reading, fetch, arg);
+	golist_end(reading->list, now_monotonic_ns());
+	store_refuse(reading->options->store, process->id, KIND_GOROUTINE, NULL);
+	if (reading->lost > 0)
+		log_warn("pid %d: %zu goroutines found no room", process->pid, reading->lost);
+}
+
+void godump_read(const struct watcher_options *options, const struct process *process,
+		 enum kind kind, void (*fetch)(void *arg), void *arg)
+{
+	struct reading reading = {
+		.options = options,
+		.process = process,
+		.aggregate = store_aggregate(options->store, process->id),
+		.list = store_goroutines(options->store, process->id),
+	};
+	enum golang_records records;
+
+	if (!reading.aggregate)
+		return;
+	if ((kind == KIND_HEAP || kind == KIND_ALLOCS) && (options->sources & SOURCE_GO) == 0)
+		return;
+	if (kind == KIND_GOROUTINE)
+		read_goroutines(&reading, fetch, arg);
+	else if (find_records(kind, &records, &reading.set))
+		read_records(&reading, kind, records);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * golist: the goroutines of one target at one moment.
+ *
+ * Pipeline's thread only.
+ */
+#ifndef PPROFD_SAMPLE_GOLIST_H
+#define PPROFD_SAMPLE_GOLIST_H
+
+#include "sample/snapshot.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct golist;
+
+/* A goroutine, with what names it as indexes of the target's tables. */
+struct golist_item {
+	int64_t id, parent_id; /* parent 0: not known */
+	uint64_t wait_ns;
+	uint32_t stack; /* SNAPSHOT_NO_STACK: it ran and could not be caught */
+	uint32_t creator_stack; /* the go statement; or SNAPSHOT_NO_CREATOR */
+	uint32_t state; /* a label whose value it is */
+	uint32_t label; /* the first of its own; 0: none */
+	bool is_running, is_locked;
+};
+
+/* Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int golist_new(struct golist **out);
+void golist_free(struct golist *list);
+
+/* Begins a new list. */
+void golist_begin(struct golist *list);
+/* Returns 0, -ENOSPC or -ENOMEM. */
+__attribute__((warn_unused_result)) int golist_add(struct golist *list,
+						   const struct golist_item *item);
+/* The stack of the item with this index, in the order in which they were added. */
+void golist_set_stack(struct golist *list, size_t index, uint32_t stack);
+/* The list is whole. now_ns: CLOCK_MONOTONIC. */
+void golist_end(struct golist *list, uint64_t now_ns);
+
+/* When the list was ended; 0: it was not. */
+uint64_t golist_time(const struct golist *list);
+size_t golist_count(const struct golist *list);
+
+/*
+ * Copies the list into the snapshot's threads; the snapshot has the labels already. Returns 0 or
+ * -ENOMEM.
+ */
+__attribute__((warn_unused_result)) int golist_copy(const struct golist *list,
+						    struct snapshot *snap);
+
+#endif

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probe/budget.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ULL
+#define SECOND 1000000000ULL
+
+static const struct budget_reading start = { .now_ns = 5 * SECOND, .cpu_ns = 70 * SECOND };
+
+/* A busy thread whose probes are hit so often a second, for so many tenths of a second. */
+static enum budget_step run(struct budget *budget, uint64_t hits_per_second, unsigned tenths)
+{
+	struct budget_reading at = budget->last;
+	enum budget_step step = budget->step;
+
+	for (unsigned i = 0; i < tenths; i++) {
+		at.now_ns += 100 * MS;
+		at.cpu_ns += 100 * MS;
+		at.hits += hits_per_second / 10;
+		step = budget_update(budget, &at);
+	}
+	return step;
+}
+
+static void probes_within_the_budget_stay(void **state)
+{
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	/* 29,000 hits of 1 us are 2.9 %. */
+	assert_int_equal(run(&budget, 29000, 3600 * 10), BUDGET_FULL);
+	assert_true(budget.ratio > 0.0285 && budget.ratio < 0.0295);
+}
+
+static void probes_beyond_the_budget_are_sliced(void **state)
+{
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	assert_int_equal(run(&budget, 40000, 600), BUDGET_SLICES);
+	assert_int_equal(run(&budget, 0, 600), BUDGET_SLICES);
+}
+
+static void a_burst_at_the_beginning_is_forgiven(void **state)
+{
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	assert_int_equal(run(&budget, 400000, 1), BUDGET_FULL);
+	assert_int_equal(run(&budget, 1000, 600), BUDGET_FULL);
+	budget_init(&budget, 3, 1000, &start);
+	assert_int_equal(run(&budget, 1000000, 1), BUDGET_SLICES);
+}
+
+/* Time that a target sleeps earns it nothing. */
+static void only_cpu_time_counts(void **state)
+{
+	struct budget_reading at = start;
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	for (int i = 0; i < 6000; i++) {
+		at.now_ns += 100 * MS;
+		at.cpu_ns += 1 * MS;
+		at.hits += 100;
+		budget_update(&budget, &at);
+	}
+	assert_int_equal(budget.step, BUDGET_SLICES);
+}
+
+static void slices_are_as_far_apart_as_they_cost(void **state)
+{
+	/* One thread, 500,000 hits a second of 1 us: half its time; 3 % of it are a slice in 16.7.
+	 */
+	const struct budget_slice slice = { .since_ns = SECOND, .cpu_ns = SECOND, .hits = 25000 };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	run(&budget, 500000, 10);
+	assert_int_equal(budget_end_slice(&budget, &slice), BUDGET_SLICES);
+	assert_in_range(budget.period_ns, 833 * MS, 834 * MS);
+}
+
+static void slices_are_never_closer_than_it_takes_to_place_them(void **state)
+{
+	const struct budget_slice quiet = { .since_ns = SECOND, .cpu_ns = SECOND, .hits = 10 };
+	const struct budget_slice asleep = { .since_ns = SECOND };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	run(&budget, 500000, 10);
+	budget_end_slice(&budget, &quiet);
+	assert_int_equal(budget.period_ns, 500 * MS);
+	budget_end_slice(&budget, &asleep);
+	assert_int_equal(budget.period_ns, 500 * MS);
+}
+
+static void what_cannot_be_afforded_at_all_ends(void **state)
+{
+	const struct budget_slice slice = { .since_ns = SECOND, .cpu_ns = SECOND, .hits = 50000 };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 0.01, 1000, &start);
+	assert_int_equal(run(&budget, 900000, 10), BUDGET_SLICES);
+	assert_int_equal(budget_end_slice(&budget, &slice), BUDGET_OFF);
+	assert_int_equal(run(&budget, 0, 100), BUDGET_OFF);
+	budget_init(&budget, 0, 1000, &start);
+	assert_int_equal(run(&budget, 10, 1), BUDGET_OFF);
+}
+
+/* Half of the slice was spent in probes: 25 ms of its 50 were work, of 975 ms in all. */
+static void a_slice_stands_for_work_and_not_for_time(void **state)
+{
+	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
+					    .slice_hits = 25000,
+					    .since_ns = 2 * SECOND,
+					    .cpu_ns = SECOND,
+					    .hits = 25000 };
+	const struct budget_slice asleep = { .since_ns = SECOND };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, 1000, &start);
+	assert_true(budget_slice_factor(&budget, &slice) == 39);
+	assert_true(budget_slice_factor(&budget, &asleep) == 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(probes_within_the_budget_stay),
+		cmocka_unit_test(probes_beyond_the_budget_are_sliced),
+		cmocka_unit_test(a_burst_at_the_beginning_is_forgiven),
+		cmocka_unit_test(only_cpu_time_counts),
+		cmocka_unit_test(slices_are_as_far_apart_as_they_cost),
+		cmocka_unit_test(slices_are_never_closer_than_it_takes_to_place_them),
+		cmocka_unit_test(a_slice_stands_for_work_and_not_for_time),
+		cmocka_unit_test(what_cannot_be_afforded_at_all_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

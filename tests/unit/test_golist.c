@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sample/golist.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct snapshot_label labels[] = { { "", "", 0 },
+					  { "state", "chan receive", 0 },
+					  { "job", "7", 0 } };
+
+static struct snapshot *copy(const struct golist *list)
+{
+	struct snapshot *snap;
+
+	assert_int_equal(snapshot_new(&snap), 0);
+	snap->labels = labels;
+	snap->label_count = 3;
+	assert_int_equal(golist_copy(list, snap), 0);
+	return snap;
+}
+
+static void release(struct snapshot *snap)
+{
+	snap->labels = NULL;
+	snapshot_free(snap);
+}
+
+static void goroutines_become_threads_of_the_snapshot(void **state)
+{
+	const struct golist_item waits = { .id = 5000000000,
+					   .parent_id = 1,
+					   .wait_ns = 77,
+					   .stack = 3,
+					   .creator_stack = 4,
+					   .state = 1,
+					   .label = 2,
+					   .is_locked = true };
+	const struct golist_item runs = {
+		.id = 2, .stack = 1, .creator_stack = SNAPSHOT_NO_CREATOR, .is_running = true
+	};
+	struct golist *list;
+	struct snapshot *snap;
+
+	(void)state;
+	assert_int_equal(golist_new(&list), 0);
+	golist_begin(list);
+	assert_int_equal(golist_add(list, &waits), 0);
+	assert_int_equal(golist_add(list, &runs), 0);
+	golist_set_stack(list, 1, 9);
+	golist_end(list, 123);
+	assert_int_equal(golist_time(list), 123);
+	snap = copy(list);
+	golist_free(list);
+	assert_int_equal(snap->thread_count, 2);
+	assert_int_equal(snap->threads[0].tid, 5000000000);
+	assert_int_equal(snap->threads[0].creator, 1);
+	assert_string_equal(snap->threads[0].state, "chan receive");
+	assert_int_equal(snap->threads[0].state_ns, 77);
+	assert_int_equal(snap->threads[0].stack, 3);
+	assert_int_equal(snap->threads[0].creator_stack, 4);
+	assert_int_equal(snap->threads[0].label, 2);
+	assert_true(snap->threads[0].is_locked);
+	assert_string_equal(snap->threads[1].state, "unknown");
+	assert_int_equal(snap->threads[1].stack, 9);
+	assert_true(snap->threads[1].is_running);
+	release(snap);
+}
+
+static void a_new_list_forgets_the_former(void **state)
+{
+	const struct golist_item item = { .id = 1 };
+	struct golist *list;
+	struct snapshot *snap;
+
+	(void)state;
+	assert_int_equal(golist_new(&list), 0);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(golist_add(list, &item), 0);
+	assert_int_equal(golist_count(list), 1000);
+	golist_end(list, 5);
+	golist_begin(list);
+	assert_int_equal(golist_time(list), 0);
+	snap = copy(list);
+	assert_int_equal(snap->thread_count, 0);
+	release(snap);
+	golist_free(list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(goroutines_become_threads_of_the_snapshot),
+		cmocka_unit_test(a_new_list_forgets_the_former),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
