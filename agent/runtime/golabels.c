@@ -65,13 +65,14 @@ static int read_text(struct remote *remote, const struct string *string,
 
 static int add_pair(struct remote *remote, const struct pair *pair, struct golabels *out)
 {
-	char(*texts)[GOLABELS_TEXT_BYTES] = out->texts[out->count];
+	char(*texts)[GOLABELS_TEXT_BYTES];
 	int err;
 
 	if (out->count == GOLANG_MAX_LABELS) {
 		out->dropped++;
 		return 0;
 	}
+	texts = out->texts[out->count];
 	err = read_text(remote, &pair->key, texts[0]);
 	if (!err)
 		err = read_text(remote, &pair->value, texts[1]);

@@ -17,9 +17,7 @@ struct gounwind_walk;
 struct remote;
 struct remote_range;
 
-#define GOSTACK_DEEP_WINDOW                                                                        \
-	16384U /* bytes of a stack that is deeper than its window, at a time                       \
-		*/
+#define GOSTACK_DEEP_WINDOW 16384U /* bytes of a deeper stack, at a time */
 
 /* The range of the first bytes of a stack, at most len, to be read into window with others. */
 struct remote_range gostack_range(const struct gofacts *facts, char *window, size_t len);

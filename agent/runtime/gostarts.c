@@ -69,14 +69,33 @@ static enum gostarts_kind kind_of(const char *name)
 	return is_in(name, varying) ? GOSTARTS_VARYING : GOSTARTS_SYSTEM;
 }
 
-/* Of the runtime's functions, dumps show those that programs can call. */
+static bool is_capital(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+/*
+ * Of the runtime's functions, dumps show those that programs can call. Name is behind "runtime.",
+ * and may have a receiver: "(*Func).Entry".
+ */
+static bool is_exported(const char *name)
+{
+	const char *last = strrchr(name, '.');
+
+	if (!last)
+		return is_capital(name[0]);
+	if (strncmp(name, "(*", 2) == 0)
+		name += 2;
+	return is_capital(last[1]) && is_capital(name[0]);
+}
+
 static bool is_creator(const char *name)
 {
 	const size_t len = strlen("runtime.");
 
-	if (!strchr(name, '.'))
-		return false;
-	return strncmp(name, "runtime.", len) != 0 || (name[len] >= 'A' && name[len] <= 'Z');
+	if (strncmp(name, "runtime.", len) == 0)
+		return is_exported(name + len);
+	return strchr(name, '.') != NULL;
 }
 
 static struct start find(struct gostarts *starts, uint64_t pc)
