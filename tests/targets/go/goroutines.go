@@ -383,6 +383,16 @@ func syscallDown(depth, fd int) int {
 	return syscallDown(depth-1, fd) + 1
 }
 
+// Stacks that were once deep are made smaller by the collector.
+//
+//go:noinline
+func loadCollector() {
+	for {
+		time.Sleep(5 * time.Millisecond)
+		runtime.GC()
+	}
+}
+
 func load(n int) {
 	for i := 0; i < n; i++ {
 		go loadWorker(i)
@@ -391,6 +401,7 @@ func load(n int) {
 		go loadFeeder()
 		go loadSpawner()
 		go loadSyscalls()
+		go loadCollector()
 	}
 }
 
