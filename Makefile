@@ -34,7 +34,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
 FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
-.PHONY: all deps test-deps run test unit e2e lint asan sweep fuzz bench clean
+.PHONY: all deps test-deps run test unit e2e go-targets lint asan sweep fuzz bench clean
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
@@ -114,7 +114,16 @@ $(BUILD)/tests/profile_pb2.py: proto/profile.proto
 	@mkdir -p $(@D)
 	protoc --python_out=$(@D) -Iproto proto/profile.proto
 
-e2e: all $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
+# Go's releases beside one another, and the service that the tests compare with, built by each. Other
+# programs and single ones: tests/build-go BUILD PROGRAM VERSION FLAVOUR.
+GO_FLAVOURS := default stripped pie bare
+$(BUILD)/go/complete: tests/go-versions
+	tests/go-versions $(BUILD)
+go-targets: $(BUILD)/go/complete
+	for go in $(BUILD)/go/go1.*; do for flavour in $(GO_FLAVOURS); do \
+		tests/build-go $(BUILD) service $${go##*/go} $$flavour >/dev/null || exit; done; done
+
+e2e: all go-targets $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
 	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
 bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
@@ -126,6 +135,8 @@ lint:
 	clang-format --dry-run -Werror $(FORMATTED)
 	cppcheck --quiet --std=c11 --enable=warning,portability --error-exitcode=1 --inline-suppr \
 		--suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -Iagent -I. agent
+	@unformatted=$$(gofmt -l tests/targets/go) && [ -z "$$unformatted" ] || \
+		{ echo "gofmt would change $$unformatted"; exit 1; }
 	@tests/check-style
 
 # Every ELF file of the machine: its call frame information becomes a table, compared with libdw's here and there.
