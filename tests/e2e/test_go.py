@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Go of every version and flavour: what the agent reads equals what net/http/pprof in the program
+itself says, stack by stack and count by count."""
+
+import re
+
+import pytest
+
+import golang
+import pprof_check
+from golang import GoTarget, bracketed, check_equal, dump, is_load, is_program, rows, text_rows
+from harness import Agent, go_pprof, sample_types
+
+VERSIONS = golang.versions()
+MATRIX = [(version, flavour) for version in VERSIONS for flavour in golang.FLAVOURS]
+RATE = 4096
+# Go's exp() and the C library's differ in the last bit, and the scaled values are cut to integers.
+SCALE_SLACK = 1
+HEAP_INDEXES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+WORKERS = 12
+CONTENDED = 40
+
+
+def count_of(found):
+    return sum(values[0] for values in found.values())
+
+
+class Pair:
+    """A Go program and an agent on it; theirs and ours are one kind as both of them give it."""
+
+    def __init__(self, target, agent):
+        self.target, self.agent = target, agent
+
+    def text(self, kind, debug=1):
+        answer = self.agent.get(f"/pid/{self.target.pid}/debug/pprof/{kind}?debug={debug}")
+        assert answer.status == 200, answer.text
+        return answer.text
+
+    def equal_rows(self, kind, keep=lambda stack: True, slack=0):
+        theirs, ours = bracketed(
+            lambda: rows(self.target.own(kind), keep),
+            lambda: rows(self.agent.profile(kind, self.target.pid), keep))
+        check_equal(theirs, ours, slack)
+        return theirs
+
+    def equal_goroutines(self):
+        """Of stacks that its own profile cuts, as much as that shows."""
+        depth = golang.depth(self.target.version)
+        theirs, ours = bracketed(
+            lambda: rows(self.target.own("goroutine"), is_standing, depth),
+            lambda: rows(self.agent.profile("goroutine", self.target.pid), is_standing, depth))
+        check_equal(theirs, ours)
+        return theirs
+
+    def equal_text(self, kind, keep=lambda stack: True):
+        theirs, ours = bracketed(lambda: text_rows(self.target.own_text(kind), keep),
+                                 lambda: text_rows(self.text(kind), keep))
+        check_equal(theirs, ours)
+        return theirs
+
+
+@pytest.fixture(scope="module", params=MATRIX, ids=["-".join(pair) for pair in MATRIX])
+def pair(request):
+    version, flavour = request.param
+    target = agent = None
+    try:
+        target = GoTarget("service", version, flavour, rate=RATE).ready()
+        agent = Agent("--pid", target.pid).ready()
+        yield Pair(target, agent)
+        agent.stop()
+        target.stop()
+    finally:
+        for process in (agent, target):
+            if process:
+                process.kill()
+
+
+def is_standing(stack):
+    """Of goroutines: none that asks for the oracle, none of the load."""
+    return not golang.is_asking(stack) and not is_load(stack)
+
+
+def test_heap(pair):
+    theirs = pair.equal_rows("heap", slack=SCALE_SLACK)
+    assert len(theirs) > 40
+    assert len(pair.equal_text("heap")) > 30
+    theirs, ours = bracketed(lambda: pair.target.own_text("heap").splitlines()[0],
+                             lambda: pair.text("heap").splitlines()[0])
+    assert theirs == ours
+
+
+def test_allocs(pair):
+    pair.equal_rows("allocs", slack=SCALE_SLACK)
+    profile = pair.agent.profile("allocs", pair.target.pid)
+    assert profile.text(profile.default_sample_type) == "alloc_space"
+    assert profile.period == pair.target.own("allocs").period == RATE
+
+
+def test_goroutine(pair):
+    assert len(pair.equal_goroutines()) > 25
+    assert len(pair.equal_text("goroutine", is_standing)) > 25
+
+
+def test_goroutines_are_as_many(pair):
+    """All that the program counts but those that ask by its own profile."""
+    own = rows(pair.target.own("goroutine"), is_standing)
+    ours = rows(pair.agent.profile("goroutine", pair.target.pid), is_standing)
+    assert count_of(own) == count_of(ours) > 60
+    head = pair.text("goroutine").splitlines()[0]
+    count = int(re.fullmatch(r"goroutine profile: total (\d+)", head)[1])
+    assert count_of(own) <= count <= count_of(own) + 4
+
+
+def test_goroutine_dump(pair):
+    def standing(text):
+        return {number: one for number, one in dump(text).items() if is_standing(one[1])}
+
+    theirs, ours = bracketed(lambda: standing(pair.target.own_text("goroutine", 2)),
+                             lambda: standing(pair.text("goroutine", 2)))
+    assert len(theirs) > 60 and set(theirs) == set(ours)
+    assert not [(own, ours[number]) for number, own in theirs.items() if own != ours[number]]
+
+
+def test_threads_were_created_where_the_runtime_says(pair):
+    pair.target.get("/threads?count=3")
+
+    def named(profile):
+        return rows(profile, lambda stack: any(name for name, _, _ in stack))
+
+    theirs, ours = bracketed(lambda: named(pair.target.own("threadcreate")),
+                             lambda: named(pair.agent.profile("threadcreate", pair.target.pid)))
+    check_equal(theirs, ours)
+
+
+def test_under_load(pair):
+    """Heap and standing goroutines as ever; a worker's stack is whole, wherever it was caught."""
+    pair.target.get(f"/load?workers={WORKERS}")
+    try:
+        pair.equal_goroutines()
+        pair.equal_rows("heap", slack=SCALE_SLACK)
+        pair.equal_text("heap")
+        shape = re.compile(r"(?:main\.load(?:Send|Receive|Allocate|Spin) )?(?:main\.descend )*"
+                           r"main\.loadWorker ")
+        seen = 0
+        for _ in range(20):
+            profile = pair.agent.profile("goroutine", pair.target.pid)
+            found = rows(profile, is_load)
+            for stack, _ in found:
+                names = [name for name, _, _ in stack if name.startswith("main.")]
+                assert shape.fullmatch("".join(name + " " for name in names)), stack
+            seen += count_of(found)
+        # Those that run just then may be missing, and no more than the machine has cores.
+        assert 20 * (WORKERS - 2) * 0.9 < seen <= 20 * WORKERS
+    finally:
+        pair.target.get("/load?workers=0")
+
+
+def test_block_and_mutex(pair):
+    # The rates stay as they are: Go 1.19 multiplies by the mutex rate of the moment of asking.
+    pair.target.get("/rates?block=1&mutex=1")
+    pair.target.get(f"/contend?count={CONTENDED}")
+    # For a channel, a lock and a WaitGroup each time; unlocked once each time.
+    for kind, count in (("block", 3 * CONTENDED), ("mutex", CONTENDED)):
+        theirs, ours = bracketed(
+            lambda kind=kind: rows(pair.target.own(kind), is_program),
+            lambda kind=kind: rows(pair.agent.profile(kind, pair.target.pid), is_program))
+        assert {key: values[0] for key, values in theirs.items()} == \
+            {key: values[0] for key, values in ours.items()}
+        assert sum(values[0] for values in ours.values()) >= count * 0.9
+        for key, values in theirs.items():
+            assert ours[key][1] == pytest.approx(values[1], rel=0.01), key
+
+
+def top(body, *options):
+    """The table of `go tool pprof -top`: without its head, which tells file and time."""
+    text = go_pprof(body, "-top", *options)
+    return text[text.index("Showing nodes"):]
+
+
+def test_pprof_shows_the_same_table(pair):
+    path = f"/pid/{pair.target.pid}/debug/pprof/heap"
+    theirs, ours = bracketed(lambda: pair.target.get("/debug/pprof/heap").body,
+                             lambda: pair.agent.get(path).body,
+                             same=lambda body: rows(pprof_check.load(body)))
+    indexes = HEAP_INDEXES if pair.target.version == VERSIONS[-1] else HEAP_INDEXES[-1:]
+    for index in indexes:
+        assert top(theirs, f"-sample_index={index}") == top(ours, f"-sample_index={index}")
+
+
+def test_types_are_those_of_the_oracle(pair):
+    for kind in ("heap", "allocs", "goroutine", "threadcreate", "block", "mutex"):
+        own = pair.target.own(kind)
+        ours = pair.agent.profile(kind, pair.target.pid)
+        assert sample_types(ours) == sample_types(own)
+        assert ours.pair(ours.period_type) == own.pair(own.period_type)
