@@ -34,7 +34,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
 FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
-.PHONY: all deps test-deps run test unit e2e go-targets lint asan sweep fuzz bench clean
+.PHONY: all deps test-deps run run-go test unit e2e go-targets lint asan sweep fuzz bench clean
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
@@ -58,6 +58,11 @@ test-deps: deps
 run: deps
 	@$(MAKE) --no-print-directory all $(BUILD)/targets/demo
 	@$(SUDO) tests/run-demo $(BUILD)
+# The same with a Go API server that leaks: goroutine and heap name the lines.
+run-go: deps
+	$(call install,golang-go)
+	@$(MAKE) --no-print-directory all $(BUILD)/go/complete
+	@$(SUDO) tests/run-demo $(BUILD) "$$(tests/build-go $(BUILD) leak 1.19 default)"
 test: test-deps
 	@$(MAKE) --no-print-directory unit lint asan sweep fuzz FUZZ_SECONDS=20
 	@$(MAKE) --no-print-directory e2e
@@ -125,11 +130,12 @@ go-targets: $(BUILD)/go/complete
 
 e2e: all go-targets $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
 	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
-bench: all $(TARGETS) $(BUILD)/tests/profile_pb2.py
+bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)
 	@$(SUDO) tests/bench/threads $(BUILD)
 	@$(SUDO) tests/bench/unwind $(BUILD)
+	@$(SUDO) tests/bench/golang $(BUILD)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)

@@ -50,9 +50,10 @@ def built(program, version, flavour):
 class GoTarget(Target):
     """A program of tests/targets/go that serves requests; own() is its own net/http/pprof."""
 
-    def __init__(self, program, version, flavour="default", rate=None, path=None, **options):
-        env = {**options.pop("env", {}), **({} if rate is None else {"SERVICE_RATE": str(rate)})}
-        super().__init__(path or built(program, version, flavour), env=env, **options)
+    def __init__(self, program, version, flavour="default", rate=None, path=None, arguments=(),
+                 env=None):
+        env = {**(env or {}), **({} if rate is None else {"SERVICE_RATE": str(rate)})}
+        super().__init__(path or built(program, version, flavour), *arguments, env=env)
         self.version, self.address = version, None
 
     def ready(self):

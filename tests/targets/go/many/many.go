@@ -23,7 +23,7 @@ const beat = 200 * time.Microsecond
 
 var (
 	never = make(chan int)
-	kept  []*int64
+	kept  []*[4]int64
 	_     = setFirstRate()
 )
 
@@ -38,7 +38,7 @@ func setFirstRate() bool {
 func allocate(path, bits int) {
 	switch {
 	case bits == 0:
-		kept = append(kept, new(int64))
+		kept = append(kept, new([4]int64))
 	case path&1 == 0:
 		allocate(path>>1, bits-1)
 	default:
@@ -80,7 +80,7 @@ func argument(index int) int {
 
 func main() {
 	goroutines, buckets := argument(1), argument(2)
-	kept = make([]*int64, 0, buckets)
+	kept = make([]*[4]int64, 0, buckets)
 	bits := 0
 	for 1<<bits < buckets {
 		bits++

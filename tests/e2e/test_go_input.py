@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Go programs that are not as the agent knows them: layouts of another release or broken on purpose,
+and programs that end while they are being read. Refused with a reason, or right, and never wrong."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import golang
+import pprof_check
+from golang import GoTarget, bracketed, built, check_equal, differences, rows
+from harness import wait_until
+
+OLDEST, NEWEST = (golang.versions() or [""])[0], (golang.versions() or [""])[-1]
+ENDS = pytest.mark.parametrize("version", (OLDEST, NEWEST))
+RATE = 4096
+KINDS = ("heap", "goroutine")
+
+
+def shown(profile, kind):
+    """What is the same as long as nothing but questions happens to the program."""
+    if kind == "heap":
+        return rows(profile)
+    return rows(profile, lambda stack: not golang.is_asking(stack), 32)
+
+
+def refused(answer):
+    return answer.status in (404, 410, 500, 501, 503) and len(answer.text.strip()) > 10
+
+
+def check_right_or_refused(agent, target, own, kind):
+    """own is what the program showed when it was whole. Returns whether it was refused."""
+    answer = agent.get(f"/pid/{target.pid}/debug/pprof/{kind}", timeout=30)
+    if refused(answer):
+        return True
+    assert answer.status == 200, answer.text
+    lines = differences(own, shown(pprof_check.load(answer.body), kind), 1)
+    assert not lines, "\n".join(lines[:40])
+    return False
+
+
+@pytest.fixture
+def changed(folder, start):
+    """changed(VERSION, FLAVOUR, CHANGE): the service, started of a copy whose bytes CHANGE made."""
+    def make(version, flavour, change):
+        path = folder / "service"
+        path.write_bytes(change(pathlib.Path(built("service", version, flavour)).read_bytes()))
+        path.chmod(0o755)
+        return start(GoTarget, "service", version, rate=RATE, path=str(path)).ready()
+    return make
+
+
+def release(version, as_version):
+    """A change that renames one release to another wherever the file names it."""
+    def change(data):
+        assert data.count(f"go{version}.".encode()) >= 1
+        return data.replace(f"go{version}.".encode(), f"go{as_version}.".encode())
+    return change
+
+
+@ENDS
+def test_a_newer_release_is_refused(changed, agent, version):
+    target = changed(version, "default", release(version, "1.99"))
+    watcher = agent("--pid", target.pid)
+    for kind in ("heap", "allocs", "goroutine"):
+        answer = watcher.get(f"/pid/{target.pid}/debug/pprof/{kind}")
+        assert answer.status == 501, answer.body[:200]
+        assert "1.99" in answer.text and answer.headers["x-go-pprof"] == "1"
+    assert "1.99" in watcher.get("/debug/pprof/").text
+    assert watcher.get("/-/healthy").status == 200
+    target.get("/memstats")
+    watcher.stop()
+
+
+@pytest.mark.parametrize("version, lie", [("1.19", "1.27"), ("1.21", "1.26"), ("1.22", "1.25"),
+                                          ("1.24", "1.19"), ("1.26", "1.22"), ("1.27", "1.24")])
+def test_a_release_that_lies(changed, agent, version, lie):
+    if version not in golang.versions():
+        pytest.skip(f"there is no Go {version}")
+    target = changed(version, "stripped", release(version, lie))
+    check_changed(target, agent)
+
+
+def check_changed(target, agent):
+    watcher = agent("--pid", target.pid)
+    for kind in KINDS:
+        own, _ = bracketed(lambda kind=kind: shown(target.own(kind), kind), lambda: None)
+        check_right_or_refused(watcher, target, own, kind)
+    assert watcher.get("/-/healthy").status == 200
+    target.get("/memstats")
+    watcher.stop()
+
+
+def without_sections(data):
+    """As sstrip leaves a file: the loader needs no section."""
+    data = bytearray(data)
+    struct.pack_into("<Q", data, 40, 0)
+    struct.pack_into("<HHH", data, 58, 0, 0, 0)
+    return bytes(data)
+
+
+def without_type_names(data):
+    """The descriptors of the runtime's own types, by which their offsets could be found, renamed."""
+    for name in (b"\x0a*runtime.g", b"\x0a*runtime.m"):
+        assert name in data
+        data = data.replace(name, name.replace(b"runtime", b"xuntime"))
+    return data
+
+
+@ENDS
+@pytest.mark.parametrize("flavour", ("stripped", "pie"))
+@pytest.mark.parametrize("change", (without_sections, without_type_names))
+def test_a_file_without_what_helps(changed, agent, version, flavour, change):
+    check_changed(changed(version, flavour, change), agent)
+
+
+class Memory:
+    """A stopped program's memory, as it was again when the block is left."""
+
+    def __init__(self, target):
+        self.target, self.saved = target, {}
+        output = subprocess.run(["nm", target.argv[0]], check=True, capture_output=True, text=True)
+        self.symbols = {fields[2]: int(fields[0], 16) for fields in
+                        map(str.split, output.stdout.splitlines()) if len(fields) == 3}
+
+    def __enter__(self):
+        self.target.signal(signal.SIGSTOP)
+        stat = pathlib.Path(f"/proc/{self.target.pid}/stat")
+        wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T", 5, "the stop")
+        self.file = os.open(f"/proc/{self.target.pid}/mem", os.O_RDWR)
+        return self
+
+    def word(self, address):
+        return struct.unpack("<Q", os.pread(self.file, 8, address))[0]
+
+    def set(self, address, value):
+        self.saved.setdefault(address, self.word(address))
+        os.pwrite(self.file, struct.pack("<Q", value & (1 << 64) - 1), address)
+
+    def __exit__(self, *_):
+        for address, value in self.saved.items():
+            os.pwrite(self.file, struct.pack("<Q", value), address)
+        os.close(self.file)
+        self.target.signal(signal.SIGCONT)
+
+
+NEXT, TYPE, HASH, DEPTH = 8, 16, 24, 40  # offsets in runtime.bucket
+
+
+def bucket(memory):
+    """The third of all, so that a reader is under way when it comes upon it."""
+    first = memory.word(memory.symbols["runtime.mbuckets"])
+    return memory.word(memory.word(first + NEXT) + NEXT)
+
+
+def set_symbol(name, value):
+    return lambda memory: memory.set(memory.symbols[name], value)
+
+
+def set_field(offset, value):
+    return lambda memory: memory.set(bucket(memory) + offset, value)
+
+
+DAMAGES = {
+    "buckets at no address": ("heap", set_symbol("runtime.mbuckets", 16)),
+    "buckets off the stack": ("heap", set_symbol("runtime.mbuckets", 1 << 63)),
+    "a bucket that is its own next": ("heap", lambda memory: memory.set(
+        bucket(memory) + NEXT, bucket(memory))),
+    "a next bucket at no address": ("heap", set_field(NEXT, 0xdead0000)),
+    "a bucket of another type": ("heap", set_field(TYPE, 77)),
+    "a bucket of another hash": ("heap", set_field(HASH, 1)),
+    "a bucket of endless depth": ("heap", set_field(DEPTH, 1 << 62)),
+    "endless goroutines": ("goroutine", set_symbol("runtime.allglen", 1 << 40)),
+    "fewer goroutines than none": ("goroutine", set_symbol("runtime.allglen", -1)),
+    "goroutines at no address": ("goroutine", set_symbol("runtime.allgptr", 4096)),
+}
+
+
+@pytest.fixture(scope="module", params=(OLDEST, NEWEST))
+def whole(request):
+    process = GoTarget("service", request.param, rate=RATE)
+    try:
+        yield process.ready()
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("is_warm", (False, True), ids=("cold", "warm"))
+def test_damaged_memory(whole, agent, damage, is_warm):
+    """Before the agent first reads the program, and after; then the program is whole again."""
+    kind, apply = DAMAGES[damage]
+    watcher = agent("--pid", whole.pid)
+    own, _ = bracketed(lambda: shown(whole.own(kind), kind), lambda: None)
+    if is_warm:
+        assert not check_right_or_refused(watcher, whole, own, kind)
+    with Memory(whole) as memory:
+        apply(memory)
+        check_right_or_refused(watcher, whole, own, kind)
+    theirs, ours = bracketed(lambda: shown(whole.own(kind), kind),
+                             lambda: shown(watcher.profile(kind, whole.pid), kind))
+    check_equal(theirs, ours, 1)
+    watcher.stop()
+
+
+@contextlib.contextmanager
+def ended_after(target, seconds):
+    timer = threading.Timer(seconds, target.child.kill)
+    timer.start()
+    yield
+    timer.join()
+
+
+def test_a_program_that_ends_while_it_is_read(start, agent):
+    watcher = agent("--name", "many-*")
+    whole = cut = 0
+    for turn in range(12):
+        target = start(GoTarget, "many", NEWEST, path=built("many", NEWEST, "default"),
+                       arguments=("30000", "2000")).ready()
+        path = f"/pid/{target.pid}/debug/pprof/{KINDS[turn % 2]}"
+        wait_until(lambda path=path: watcher.get(path).status == 200, 10, "the program to be seen")
+        with ended_after(target, 0.005 + turn * 0.01):
+            deadline = time.monotonic() + 10
+            while (answer := watcher.get(path)).status == 200:
+                pprof_check.check_invariants(pprof_check.load(answer.body))
+                whole += 1
+                assert time.monotonic() < deadline, "a program that ended is still read"
+            assert refused(answer), answer.status
+            cut += 1
+        target.kill()
+    assert whole and cut == 12
+    assert watcher.get("/-/healthy").status == 200
+    watcher.stop()

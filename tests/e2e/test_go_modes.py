@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Go programs as their owners run them: at any rate, without a collector, without net/http/pprof,
+with C beside Go, and with leaks to be found."""
+
+import concurrent.futures
+import pathlib
+import re
+import time
+
+import pytest
+
+import golang
+import pprof_check
+from golang import GoTarget, bracketed, check_equal, is_program, rows
+from harness import Agent, total
+
+VERSIONS = golang.versions()
+ENDS = pytest.mark.parametrize("version", VERSIONS[:1] + VERSIONS[-1:])
+EACH = pytest.mark.parametrize("version", VERSIONS)
+SLACK = 1
+MIB = 1 << 20
+SOURCES = golang.TESTS / "targets" / "go"
+GC_CAUSE = re.compile(r"(GC )?(sweep|mark) termination")
+
+
+@pytest.fixture
+def service(start):
+    """service(VERSION, ...): a Go program that is ready."""
+    def make(*args, program="service", **options):
+        return start(GoTarget, program, *args, **options).ready()
+    return make
+
+
+def equal_heap(agent, target, slack=SLACK):
+    theirs, ours = bracketed(lambda: rows(target.own("heap")),
+                             lambda: rows(agent.profile("heap", target.pid)))
+    check_equal(theirs, ours, slack)
+    return theirs
+
+
+@ENDS
+def test_rates_that_change(service, agent, version):
+    target = service(version, rate=1)
+    watcher = agent("--pid", target.pid)
+    exact = equal_heap(watcher, target, slack=0)
+    for rate in (512, 65536, 524288, 1):
+        target.get(f"/rates?memory={rate}")
+        target.get("/alloc?count=50&size=30000")
+        target.get("/gc")
+        equal_heap(watcher, target)
+        own, ours = target.own("heap"), watcher.profile("heap", target.pid)
+        assert ours.period == own.period == rate
+    target.get("/rates?memory=0")
+    target.get("/alloc?count=50&size=30000")
+    target.get("/gc")
+    answer = watcher.get(f"/pid/{target.pid}/debug/pprof/heap")
+    if answer.status == 200:
+        equal_heap(watcher, target)
+    else:
+        assert answer.status == 501 and "MemProfileRate" in answer.text
+    target.get("/rates?memory=1")
+    target.get("/alloc?count=7&size=12345")
+    target.get("/gc")
+    assert len(equal_heap(watcher, target)) >= len(exact)
+    watcher.stop()
+
+
+@ENDS
+def test_a_rate_of_zero_from_the_start(service, agent, version):
+    target = service(version, rate=0)
+    watcher = agent("--pid", target.pid)
+    answer = watcher.get(f"/pid/{target.pid}/debug/pprof/heap")
+    if answer.status == 200:
+        equal_heap(watcher, target)  # what was allocated before the rate was set
+    else:
+        assert answer.status == 501 and "MemProfileRate" in answer.text
+    target.get("/rates?memory=1")
+    target.get("/alloc?count=10&size=5000")
+    target.get("/gc")
+    equal_heap(watcher, target)
+    watcher.stop()
+
+
+@ENDS
+def test_without_collections(service, agent, version):
+    """GOGC=off: nothing is published before the first collection, and then only at those asked for."""
+    target = service(version, rate=4096, env={"GOGC": "off"})
+    watcher = agent("--pid", target.pid)
+    equal_heap(watcher, target)
+    target.get("/drop?count=300&size=10000")
+    before = equal_heap(watcher, target)
+    target.get("/gc")
+    assert equal_heap(watcher, target) != before
+    watcher.stop()
+
+
+def of_program(found):
+    """The goroutines that the program itself began."""
+    return {key: values for key, values in found.items() if is_program(key[0])
+            and key[0][-1][0] != "runtime.main"}
+
+
+@EACH
+def test_a_program_without_pprof(service, start, version):
+    """Static, stripped, its memory profile switched off by the linker: as the same with pprof."""
+    depth = golang.depth(version)
+    other, target = service(version), service(version, "bare")
+    other.get("/rates?block=1&mutex=1")
+    target.get("/rates?block=1&mutex=1")
+    watcher = start(Agent, "--pid", target.pid).ready()
+    for kind in ("heap", "allocs"):
+        answer = watcher.get(f"/pid/{target.pid}/debug/pprof/{kind}")
+        assert answer.status == 501
+        assert "--go-memprofile" in answer.text and "linker" in answer.text
+    check_equal(of_program(rows(other.own("goroutine"), depth=depth)),
+                of_program(rows(watcher.profile("goroutine", target.pid), depth=depth)))
+    watcher.stop()
+
+
+@ENDS
+def test_switching_the_memory_profile_on(service, agent, version):
+    target = service(version, "bare")
+    watcher = agent("--pid", target.pid, "--go-memprofile")
+    target.get(f"/alloc?count=400&size={MIB}")
+    target.get(f"/drop?count=600&size={MIB}")
+    target.get("/gc")
+    profile = watcher.profile("heap", target.pid)
+    kept, all_bytes = (pprof_check.cumulative(profile, kind)
+                       for kind in ("inuse_space", "alloc_space"))
+    assert kept["main.allocKnown"] == pytest.approx(400 * MIB, rel=0.1)
+    assert all_bytes["main.allocAndDrop"] == pytest.approx(600 * MIB, rel=0.1)
+    assert kept.get("main.allocAndDrop", 0) <= 10 * MIB
+    watcher.stop()
+
+
+def pauses_of_gc(agent, target):
+    """(how many, how long in ns) as the agent counts them."""
+    profile = agent.profile("pauses", target.pid)
+    found = [sample for sample in profile.sample
+             if GC_CAUSE.fullmatch(pprof_check.labels(sample)["cause"])]
+    return sum(sample.value[0] for sample in found), sum(sample.value[1] for sample in found)
+
+
+@EACH
+def test_pauses_are_as_long_as_the_runtime_says(service, agent, version):
+    target = service(version)
+    watcher = agent("--pid", target.pid)
+    count, length = pauses_of_gc(watcher, target)
+    before = target.memstats()
+    target.get("/load?workers=12")
+    for _ in range(8):
+        time.sleep(0.25)
+        target.get("/gc")
+    target.get("/load?workers=0")
+    after = target.memstats()
+    new_count, new_length = pauses_of_gc(watcher, target)
+    assert new_count - count == 2 * (after["NumGC"] - before["NumGC"]) >= 32
+    if golang.minor(version) >= 22:
+        assert new_length - length == \
+            pytest.approx(after["PauseTotalNs"] - before["PauseTotalNs"], rel=0.15)
+    watcher.stop()
+
+
+def is_standing(stack):
+    return not golang.is_asking(stack)
+
+
+@ENDS
+def test_c_beside_go(service, agent, version):
+    target = service(version, program="cgo", rate=4096)
+    watcher = agent("--pid", target.pid, "--alloc-interval", "1")
+    depth = golang.depth(version)
+    theirs, ours = bracketed(
+        lambda: rows(target.own("goroutine"), is_standing, depth),
+        lambda: rows(watcher.profile("goroutine", target.pid), is_standing, depth))
+    check_equal(theirs, ours)
+    functions = {frame[0] for stack, _ in ours for frame in stack}
+    assert {"main.waitInC", "main.waitBehindC", "main.goCallback", "runtime.cgocall"} <= functions
+
+    target.get("/malloc?count=1000&size=5000")
+    profile = watcher.profile("heap", target.pid)
+    kept = [sample for sample in profile.sample if "c_keep" in profile.stack(sample)]
+    assert sum(sample.value[3] for sample in kept) == 1000 * 5000
+    assert {pprof_check.labels(sample)["allocator"] for sample in kept} == {"glibc"}
+    assert all("main.keepInC" in profile.stack(sample) for sample in kept)
+    theirs, ours = bracketed(lambda: rows(target.own("heap")),
+                             lambda: go_rows(watcher.profile("heap", target.pid)))
+    check_equal(theirs, ours, SLACK)
+    watcher.stop()
+
+
+def go_rows(profile):
+    """Of a heap with C in it: what Go's runtime has recorded."""
+    profile.sample = [sample for sample in profile.sample
+                      if pprof_check.labels(sample).get("allocator", "go") == "go"]
+    return rows(profile)
+
+
+@ENDS
+def test_cpu_from_c_into_go_and_back(service, agent, version):
+    target = service(version, program="cgo")
+    watcher = agent("--pid", target.pid, "--cpu-hz", "499")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        burning = pool.submit(target.get, "/burn?count=60")
+        time.sleep(0.5)
+        profile = watcher.profile("profile", target.pid, "?seconds=2")
+        burning.result()
+    stacks = [(profile.stack(sample), sample.value[0]) for sample in profile.sample]
+    burnt = [(stack, count) for stack, count in stacks if stack[0] == "c_burn"]
+    everything = sum(count for _, count in burnt)
+    assert everything > 200
+    for wanted in (["main.burnInC"], ["main.burnInC", "main.goCallback", "c_call_back",
+                                      "main.burnBehindC"]):
+        whole = sum(count for stack, count in burnt if is_in_order(wanted, stack))
+        assert whole > everything * (0.95 if len(wanted) == 1 else 0.35), wanted
+    watcher.stop()
+
+
+def is_in_order(wanted, stack):
+    rest = iter(stack)
+    return all(any(name == frame for frame in rest) for name in wanted)
+
+
+def marked_lines(path, word):
+    """The lines that carry a mark of this word."""
+    text = pathlib.Path(path).read_text()
+    return {number for number, line in enumerate(text.splitlines(), 1)
+            if re.search(rf"// {word}:", line)}
+
+
+@ENDS
+def test_leaks_are_named(service, agent, version):
+    """What somebody sees who asks for ten seconds' difference: both lines, as growing."""
+    target = service(version, program="leak")
+    watcher = agent("--pid", target.pid)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        goroutine, heap = pool.map(lambda kind: watcher.profile(
+            kind, target.pid, "?seconds=10", timeout=40), ("goroutine", "heap"))
+    for profile, mark, least in ((goroutine, "waits", 200), (heap, "kept", 5 * MIB)):
+        lines = marked_lines(SOURCES / "leak" / "leak.go", mark)
+        assert len(lines) == 2
+        growth = dict.fromkeys(lines, 0)
+        for (stack, _), values in rows(profile).items():
+            for _, file, line in set(stack):
+                if file.endswith("/leak.go") and line in growth:
+                    growth[line] += values[-1]
+        assert all(value >= least for value in growth.values()), growth
+    assert total(goroutine, "goroutine") > 800
+    watcher.stop()
