@@ -61,7 +61,8 @@ run: deps
 # The same with a Go API server that leaks: goroutine and heap name the lines.
 run-go: deps
 	$(call install,golang-go)
-	@$(MAKE) --no-print-directory all $(BUILD)/go/complete
+	@$(MAKE) --no-print-directory all
+	tests/go-versions $(BUILD) own
 	@$(SUDO) tests/run-demo $(BUILD) "$$(tests/build-go $(BUILD) leak 1.19 default)"
 test: test-deps
 	@$(MAKE) --no-print-directory unit lint asan sweep fuzz FUZZ_SECONDS=20

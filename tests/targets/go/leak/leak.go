@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	quoteBytes  = 128 << 10
-	resultBytes = 96 << 10
+	quoteBytes  = 32 << 10
+	resultBytes = 48 << 10
 	orderPeriod = 25 * time.Millisecond
+	mostOrders  = 10000 // then it leaks no more: a demo must not eat its machine
 )
 
 // The supplier sends the beginning of its price list and keeps the rest back, as a slow one does.
@@ -73,7 +74,8 @@ func listen() net.Listener {
 
 // Orders come in steadily, and this customer closes the bodies.
 func order(address string) {
-	for range time.Tick(orderPeriod) {
+	for count := 0; count < mostOrders; count++ {
+		time.Sleep(orderPeriod)
 		response, err := http.Get("http://" + address + "/order")
 		if err == nil {
 			io.Copy(io.Discard, response.Body)
