@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison with a Go program's own profiles: the oracle agrees with itself, and one count, line
-or label that is not the same is seen. No agent takes part."""
+"""The comparison with a Go program's own profiles: the oracle agrees with itself, and one count,
+line or label that is not the same is seen. No agent takes part."""
 
 import itertools
 import re
@@ -62,6 +62,10 @@ def test_any_change_is_seen(service, kind, form):
         check_equal({}, {})
 
 
+def short(frame):
+    return (re.sub(r"\[.*\]", "[...]", frame[0]), *frame[1:])
+
+
 def test_proto_and_text_of_the_oracle_agree(service):
     """Proof that both forms are read right: text names no leading runtime frames, nothing else."""
     def own():
@@ -73,10 +77,6 @@ def test_proto_and_text_of_the_oracle_agree(service):
         sum(values[0] for values in text.values()) > 60
     # From Go 1.21 the text leaves out what a generic function was made for.
     assert {short(stack[-1]) for stack, _ in proto} == {short(stack[-1]) for stack, _ in text}
-
-
-def short(frame):
-    return (re.sub(r"\[.*\]", "[...]", frame[0]), *frame[1:])
 
 
 def test_every_goroutine_is_in_the_dump(service):

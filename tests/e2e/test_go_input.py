@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Go programs that are not as the agent knows them: layouts of another release or broken on purpose,
-and programs that end while they are being read. Refused with a reason, or right, and never wrong."""
+"""Go programs that are not as the agent knows them: layouts of another release or broken on
+purpose, and programs that end while they are being read. Refused with a reason, or right, and
+never wrong."""
 
 import contextlib
 import os
@@ -16,7 +17,7 @@ import pytest
 import golang
 import pprof_check
 from golang import GoTarget, bracketed, built, check_equal, differences, rows
-from harness import wait_until
+from harness import Agent, wait_until
 
 OLDEST, NEWEST = (golang.versions() or [""])[0], (golang.versions() or [""])[-1]
 ENDS = pytest.mark.parametrize("version", (OLDEST, NEWEST))
@@ -107,7 +108,7 @@ def without_sections(data):
 
 
 def without_type_names(data):
-    """The descriptors of the runtime's own types, by which their offsets could be found, renamed."""
+    """The descriptors of the runtime's types, by which their offsets could be found, renamed."""
     for name in (b"\x0a*runtime.g", b"\x0a*runtime.m"):
         assert name in data
         data = data.replace(name, name.replace(b"runtime", b"xuntime"))
@@ -185,29 +186,38 @@ DAMAGES = {
 
 @pytest.fixture(scope="module", params=(OLDEST, NEWEST))
 def whole(request):
-    process = GoTarget("service", request.param, rate=RATE)
+    """(program, agent that has read it)"""
+    target, watcher = GoTarget("service", request.param, rate=RATE), None
     try:
-        yield process.ready()
+        target.ready()
+        watcher = Agent("--pid", target.pid).ready()
+        yield target, watcher
+        watcher.stop()
     finally:
-        process.kill()
+        for process in (watcher, target):
+            if process:
+                process.kill()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("is_warm", (False, True), ids=("cold", "warm"))
 def test_damaged_memory(whole, agent, damage, is_warm):
-    """Before the agent first reads the program, and after; then the program is whole again."""
+    """Before an agent first reads the program, and after; then the program is whole again."""
+    target, watcher = whole
     kind, apply = DAMAGES[damage]
-    watcher = agent("--pid", whole.pid)
-    own, _ = bracketed(lambda: shown(whole.own(kind), kind), lambda: None)
+    if not is_warm:
+        watcher = agent("--pid", target.pid)
+    own, _ = bracketed(lambda: shown(target.own(kind), kind), lambda: None)
     if is_warm:
-        assert not check_right_or_refused(watcher, whole, own, kind)
-    with Memory(whole) as memory:
+        assert not check_right_or_refused(watcher, target, own, kind)
+    with Memory(target) as memory:
         apply(memory)
-        check_right_or_refused(watcher, whole, own, kind)
-    theirs, ours = bracketed(lambda: shown(whole.own(kind), kind),
-                             lambda: shown(watcher.profile(kind, whole.pid), kind))
+        check_right_or_refused(watcher, target, own, kind)
+    theirs, ours = bracketed(lambda: shown(target.own(kind), kind),
+                             lambda: shown(watcher.profile(kind, target.pid), kind))
     check_equal(theirs, ours, 1)
-    watcher.stop()
+    if not is_warm:
+        watcher.stop()
 
 
 @contextlib.contextmanager
