@@ -83,7 +83,9 @@ def frames_by_location(profile):
         function = profile.function[line.function_id - 1]
         return profile.text(function.name), profile.text(function.filename), line.line
 
-    return {location.id: tuple(map(place, location.line)) for location in profile.location}
+    # Where a thread's record is not filled, Go itself writes frames without a name.
+    return {location.id: tuple(frame for frame in map(place, location.line) if frame[0])
+            for location in profile.location}
 
 
 def is_serving(stack):
