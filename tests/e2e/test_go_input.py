@@ -6,6 +6,7 @@ never wrong."""
 import contextlib
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -165,6 +166,14 @@ def set_symbol(name, value):
     return lambda memory: memory.set(memory.symbols[name], value)
 
 
+def set_goroutines(offset, name, value):
+    """In the slice of all goroutines, and in the runtime's copy of it that is read unlocked."""
+    def apply(memory):
+        memory.set(memory.symbols["runtime.allgs"] + offset, value)
+        memory.set(memory.symbols[name], value)
+    return apply
+
+
 def set_field(offset, value):
     return lambda memory: memory.set(bucket(memory) + offset, value)
 
@@ -178,9 +187,9 @@ DAMAGES = {
     "a bucket of another type": ("heap", set_field(TYPE, 77)),
     "a bucket of another hash": ("heap", set_field(HASH, 1)),
     "a bucket of endless depth": ("heap", set_field(DEPTH, 1 << 62)),
-    "endless goroutines": ("goroutine", set_symbol("runtime.allglen", 1 << 40)),
-    "fewer goroutines than none": ("goroutine", set_symbol("runtime.allglen", -1)),
-    "goroutines at no address": ("goroutine", set_symbol("runtime.allgptr", 4096)),
+    "endless goroutines": ("goroutine", set_goroutines(8, "runtime.allglen", 1 << 40)),
+    "fewer goroutines than none": ("goroutine", set_goroutines(8, "runtime.allglen", -1)),
+    "goroutines at no address": ("goroutine", set_goroutines(0, "runtime.allgptr", 4096)),
 }
 
 
@@ -228,17 +237,17 @@ def ended_after(target, seconds):
     timer.join()
 
 
-def test_a_program_that_ends_while_it_is_read(start, agent):
-    watcher = agent("--name", "many-*")
+def test_a_program_that_ends_while_it_is_read(start, agent, folder):
+    path = shutil.copy(built("many", NEWEST, "default"), folder / f"ending-{os.getpid()}")
+    watcher = agent("--name", os.path.basename(path))
     whole = cut = 0
     for turn in range(12):
-        target = start(GoTarget, "many", NEWEST, path=built("many", NEWEST, "default"),
-                       arguments=("30000", "2000")).ready()
-        path = f"/pid/{target.pid}/debug/pprof/{KINDS[turn % 2]}"
-        wait_until(lambda path=path: watcher.get(path).status == 200, 10, "the program to be seen")
+        target = start(GoTarget, "many", NEWEST, path=path, arguments=("30000", "2000")).ready()
+        url = f"/pid/{target.pid}/debug/pprof/{KINDS[turn % 2]}"
+        wait_until(lambda url=url: watcher.get(url).status == 200, 10, "the program to be seen")
         with ended_after(target, 0.005 + turn * 0.01):
             deadline = time.monotonic() + 10
-            while (answer := watcher.get(path)).status == 200:
+            while (answer := watcher.get(url)).status == 200:
                 pprof_check.check_invariants(pprof_check.load(answer.body))
                 whole += 1
                 assert time.monotonic() < deadline, "a program that ended is still read"
