@@ -32,9 +32,9 @@ func show(skip int) {
 	}
 }
 
-func inner(skip int) { show(skip) }
+func inner(skip int)  { show(skip) }
 func middle(skip int) { inner(skip); inner(skip + 1) }
-func outer(skip int) { middle(skip) }
+func outer(skip int)  { middle(skip) }
 
 type value struct{ skip int }
 

@@ -28,9 +28,9 @@ func keep(block []byte) {
 	lock.Unlock()
 }
 
-func inlinedInner(size int) []byte { return make([]byte, size) }
+func inlinedInner(size int) []byte  { return make([]byte, size) }
 func inlinedMiddle(size int) []byte { return inlinedInner(size) }
-func inlinedOuter(size int) []byte { return inlinedMiddle(size) }
+func inlinedOuter(size int) []byte  { return inlinedMiddle(size) }
 
 type maker interface{ make() []byte }
 type byValue struct{ size int }
