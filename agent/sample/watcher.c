@@ -190,9 +190,16 @@ static int announce(struct watcher *watcher, uint32_t id, const struct candidate
 	return err;
 }
 
+/* Other errors cost some mappings or probes. */
+static bool is_fatal(int err)
+{
+	return err == -ESRCH || err == -ENOSPC || err == -ENOMEM;
+}
+
 /*
  * The target's number goes to the kernel before its probes are placed. A process that ends
- * meanwhile is noticed here, since its end may have passed before the kernel knew the number.
+ * meanwhile is noticed here, since its end may have passed before the kernel knew the number. What
+ * is sampled begins with the tables that stacks are walked by.
  */
 static int add_process(struct watcher *watcher, const struct candidate *from)
 {
@@ -212,13 +219,14 @@ static int add_process(struct watcher *watcher, const struct candidate *from)
 	process->host_pid = from->host_pid;
 	process->is_pinned = from->is_pinned;
 	err = announce(watcher, id, from, exe);
-	err = err
-		      ?: kernel_add_target(watcher->options.kernel, from->host_pid, id,
-					   watcher->options.collect);
+	err = err ?: kernel_add_target(watcher->options.kernel, from->host_pid, id, 0);
 	err = err
 		      ?: process_refresh(process, &watcher->options, watcher->finder,
 					 now_monotonic_ns());
-	if (err == -ESRCH || err == -ENOSPC || err == -ENOMEM) {
+	if (!is_fatal(err))
+		err = kernel_add_target(watcher->options.kernel, from->host_pid, id,
+					watcher->options.collect);
+	if (is_fatal(err)) {
 		end_process(watcher, id);
 		return err;
 	}
