@@ -138,7 +138,7 @@ func main() {
 		tellAll(uintptr(address), uintptr(step))
 		return
 	}
-	sum := deep(100)
+	sum := deep(5000) // the stack is large enough from here on
 	for i := 0; i < 3; i++ {
 		sum += work(i)
 	}
