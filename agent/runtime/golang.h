@@ -77,14 +77,14 @@ struct golang_goroutine {
 	uint64_t id, parent_id; /* parent 0: not known */
 	const char *state; /* as Go's own dump names it: "chan receive", "running" */
 	uint64_t wait_ns; /* for how long it has waited; 0: the runtime has not noted it yet */
-	int32_t tid; /* the thread that runs it, in the process's PID namespace; else 0 */
+	int32_t tid; /* the thread that runs it, in the agent's PID namespace; else 0 */
 	bool is_running; /* its stack must be taken from the thread; frames are empty */
 	bool is_locked; /* to its thread */
 	const uint64_t *frames; /* as golang_record's; runtime.goexit is left out */
 	uint32_t frame_count;
 	bool is_cut; /* the stack moved or is damaged: the frames are what was sure */
 	uint64_t started_at; /* the function that it runs */
-	uint64_t created_at; /* the go statement's address, 0: not known */
+	uint64_t created_at; /* the go statement's address; 0: none that Go's own dump shows */
 	const struct golang_label *labels; /* by rising key */
 	uint32_t label_count;
 };

@@ -9,7 +9,6 @@
 #include "sample/source.h"
 #include "sample/store.h"
 #include "sample/threadlist.h"
-#include "target/procfs.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@
 
 struct running {
 	size_t item; /* in the list */
-	pid_t tid; /* in the process's PID namespace */
+	pid_t tid;
 	uint64_t started_at;
 };
 
@@ -213,8 +212,7 @@ static void catch_running(struct reading *reading, void (*fetch)(void *arg), voi
 	err = dump_threads(reading->options, process, fetch, arg);
 	for (size_t i = 0; i < reading->running_count && !err; i++) {
 		const struct running *running = &reading->running[i];
-		pid_t tid = procfs_outer_tid(process->pid, running->tid);
-		uint32_t stack = threadlist_stack(threads, tid), count;
+		uint32_t stack = threadlist_stack(threads, running->tid), count;
 		uint64_t frames[EVENT_MAX_FRAMES];
 
 		if (stack == SNAPSHOT_NO_STACK)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "target/procfs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -72,45 +71,6 @@ uint64_t procfs_threads(pid_t pid)
 		return 0;
 	line = strstr(text, "\nThreads:");
 	return line ? strtoull(line + strlen("\nThreads:"), NULL, 10) : 0;
-}
-
-/* "NSpid:\t4711\t1": one number for each namespace, the innermost last. */
-static pid_t inner_tid(pid_t pid, pid_t tid)
-{
-	char name[PROCFS_PATH_BYTES], text[4096];
-	const char *line;
-	pid_t inner = 0;
-
-	snprintf(name, sizeof(name), "task/%d/status", tid);
-	if (procfs_read(pid, name, text, sizeof(text)) < 0)
-		return 0;
-	line = strstr(text, "\nNSpid:");
-	line = line ? line + strlen("\nNSpid:") : "";
-	for (int used; sscanf(line, "%d%n", &inner, &used) == 1 && line[used] != '\n';)
-		line += used;
-	return inner;
-}
-
-pid_t procfs_outer_tid(pid_t pid, pid_t tid)
-{
-	char path[PROCFS_PATH_BYTES];
-	const struct dirent *entry;
-	pid_t found = 0;
-	DIR *tasks;
-
-	if (inner_tid(pid, tid) == tid)
-		return tid;
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	tasks = opendir(path);
-	while (tasks && !found && (entry = readdir(tasks))) {
-		pid_t outer = (pid_t)strtol(entry->d_name, NULL, 10);
-
-		if (outer > 0 && inner_tid(pid, outer) == tid)
-			found = outer;
-	}
-	if (tasks)
-		closedir(tasks);
-	return found;
 }
 
 const char *procfs_base_name(const char *path)

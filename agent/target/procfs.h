@@ -19,12 +19,6 @@ __attribute__((warn_unused_result)) int procfs_exe(pid_t pid, char *path, size_t
 uint64_t procfs_rss_bytes(pid_t pid);
 uint64_t procfs_threads(pid_t pid);
 
-/*
- * What a thread that the process calls tid in its own PID namespace is called in the agent's; 0 if
- * there is none.
- */
-pid_t procfs_outer_tid(pid_t pid, pid_t tid);
-
 /* The last component of a path; the path itself where it has no '/'. */
 const char *procfs_base_name(const char *path);
 
