@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * futex: whether a wait in the futex system call is one for a lock.
+ *
+ * The kernel does not know what a futex is for. What tells is the value that the caller expects in
+ * it: a lock that is held and waited for has one that condition variables, semaphores, joins and
+ * parked threads do not have, or hardly ever: a counter passes through it once.
+ *
+ *	glibc mutex, Go runtime.mutex	2
+ *	glibc rwlock			3, or 2 for a writer that is next; absolute time-outs
+ *	Rust Mutex			2
+ *	Rust RwLock, a reader's wait	bits 30 or 31 of its state
+ *	musl mutex, rwlock, own locks	bit 31 beside the owner
+ *	priority inheritance		operations of their own
+ *
+ * musl waits for conditions with the value 2 in a word of the waiter's own stack, the second half
+ * of an aligned pair, which a mutex is not. Java monitors and locks, and Go's sync.Mutex, park
+ * their threads on condition variables or semaphores: they are no locks here.
+ *
+ * Compiles on the host, too, where it is tested.
+ */
+#ifndef PPROFD_BPF_FUTEX_H
+#define PPROFD_BPF_FUTEX_H
+
+#include <linux/types.h>
+
+#define FUTEX_OP_MASK 0x7fU /* without the flags for private futexes and clocks */
+#define FUTEX_OP_WAIT 0U
+#define FUTEX_OP_LOCK_PI 6U
+#define FUTEX_OP_WAIT_BITSET 9U
+#define FUTEX_OP_LOCK_PI2 13U
+
+#define FUTEX_STACK_BYTES 4096U /* of a waiter's own frames */
+
+struct futex_call {
+	__u64 address, sp;
+	__u32 op, value; /* as the system call took them */
+};
+
+static inline _Bool futex_is_lock(const struct futex_call *call)
+{
+	__u32 value = call->value;
+	_Bool has_high_bits = (value & 0xc0000000U) != 0 && value != 0xffffffffU;
+
+	switch (call->op & FUTEX_OP_MASK) {
+	case FUTEX_OP_LOCK_PI:
+	case FUTEX_OP_LOCK_PI2:
+		return 1;
+	case FUTEX_OP_WAIT:
+		if ((call->address & 4) != 0 && call->address - call->sp < FUTEX_STACK_BYTES)
+			return 0;
+		return value == 2 || (value & 0x80000000U) != 0;
+	case FUTEX_OP_WAIT_BITSET:
+		return value == 2 || value == 3 || has_high_bits;
+	default:
+		return 0;
+	}
+}
+
+#endif
