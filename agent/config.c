@@ -37,6 +37,7 @@ enum {
 	OPTION_PATH_MAP,
 	OPTION_DEBUGINFOD,
 	OPTION_GO_MEMPROFILE,
+	OPTION_LOCK_LABELS,
 	OPTION_VERSION,
 	OPTION_LATER,
 };
@@ -63,7 +64,7 @@ static const struct option options[] = {
 	{ "go-memprofile", no_argument, NULL, OPTION_GO_MEMPROFILE },
 	{ "path-map", required_argument, NULL, OPTION_PATH_MAP },
 	{ "debuginfod", no_argument, NULL, OPTION_DEBUGINFOD },
-	{ "lock-labels", no_argument, NULL, OPTION_LATER },
+	{ "lock-labels", no_argument, NULL, OPTION_LOCK_LABELS },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -96,6 +97,7 @@ static const char help[] =
 	"      --go-memprofile     switch Go's memory profiling on where the linker left it out\n"
 	"      --path-map FROM=TO  rewrite the beginning of source paths (repeatable)\n"
 	"      --debuginfod        fetch missing debug files as DEBUGINFOD_URLS says\n"
+	"      --lock-labels       label mutex samples with the lock's address\n"
 	"      --record FILE       write the event stream\n"
 	"      --replay FILE       serve profiles from a written one, without privileges\n"
 	"      --log-level LEVEL   debug, info, warn, error\n"
@@ -144,14 +146,10 @@ struct name_bits {
 };
 
 static const struct name_bits collectors[] = {
-	{ "cpu", EVENT_COLLECT_CPU },
-	{ "alloc", EVENT_COLLECT_ALLOC },
-	{ "heap", EVENT_COLLECT_ALLOC },
-	{ "threads", EVENT_COLLECT_THREADS },
-	{ "pauses", 0 },
-	{ "block", 0 },
-	{ "mutex", 0 },
-	{ NULL, 0 },
+	{ "cpu", EVENT_COLLECT_CPU },	    { "alloc", EVENT_COLLECT_ALLOC },
+	{ "heap", EVENT_COLLECT_ALLOC },    { "threads", EVENT_COLLECT_THREADS },
+	{ "pauses", EVENT_COLLECT_PAUSES }, { "block", EVENT_COLLECT_BLOCK },
+	{ "mutex", EVENT_COLLECT_MUTEX },   { NULL, 0 },
 };
 
 static const struct name_bits sources[] = {
@@ -289,6 +287,9 @@ static enum config_result take_option(struct config *config, int option, const c
 	case OPTION_GO_MEMPROFILE:
 		config->go_memprofile = true;
 		return CONFIG_RUN;
+	case OPTION_LOCK_LABELS:
+		config->lock_labels = true;
+		return CONFIG_RUN;
 	case OPTION_ALLOC_INTERVAL:
 	case OPTION_CPU_HZ:
 		return set_rate(config, option, optarg);
@@ -358,7 +359,8 @@ enum config_result config_parse(int argc, char **argv, struct config *out)
 		.cpu_hz = CONFIG_DEFAULT_HZ,
 		.budget_percent = -1,
 		.sources = SOURCE_ALL,
-		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS,
+		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS |
+			   EVENT_COLLECT_STALLS,
 		.log_level = LOG_INFO,
 	};
 	opterr = 0;

@@ -141,6 +141,7 @@ static int start_replay(struct session *session)
 			  err == -EBADMSG ? "it is no recording of this version" : strerror(-err));
 		return err;
 	}
+	options.labels_locks = session->config->lock_labels;
 	err = start_store(session, &options);
 	err = err ?: replay_run(replay, session->store, session->cache);
 	if (err == -EBADMSG) {
@@ -269,6 +270,7 @@ static int start_live(struct session *session)
 	const struct store_options options = {
 		.rates = { session->config->alloc_interval, 1000000000U / session->config->cpu_hz },
 		.collect = session->config->collect,
+		.labels_locks = session->config->lock_labels,
 		.is_live = true,
 	};
 	int err;

@@ -14,7 +14,12 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#include "bpf/ksched.h"
+
+/* include/linux/sched.h */
+#define PF_EXITING 0x00000004
+#define PF_IO_WORKER 0x00000010
+#define PF_KTHREAD 0x00200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -57,21 +62,18 @@ struct uprobe_task {
 	struct uprobe *active_uprobe;
 };
 
-struct sched_entity {
-	__u64 exec_start;
-};
-
-struct sched_info {
-	__u64 last_arrival, last_queued; /* with CONFIG_SCHED_INFO; last_queued 0: is not waiting */
-};
-
 struct task_struct {
 	unsigned int __state;
 	int on_cpu;
 	int exit_state;
 	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
+	bool throttled; /* since 6.18: waits for its cgroup's share */
 	struct sched_info sched_info;
+	struct mm_struct *mm;
+	unsigned in_iowait : 1;
+	unsigned frozen : 1; /* since 5.2 (76f969e8948d) */
+	unsigned long jobctl;
 	int pid;
 	int tgid;
 	unsigned int flags;

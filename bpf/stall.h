@@ -34,21 +34,23 @@ enum event_runtime {
 };
 
 #define EVENT_DETAIL_BYTES 32
+#define EVENT_STATE_IO (1U << 31) /* beside __state: the thread waited for a disk */
 
 /* The end of the stall whose EVENT_STALL had this id. Without it, it is only counted. */
 struct event_stall_end {
 	struct event_head head;
 	__u64 id;
 	__u64 duration_ns;
+	__u64 queued_ns; /* of the duration: could run again, and no CPU took it */
 	__u64 lock; /* mutex: its address */
 	__u32 weight; /* how many such stalls this one stands for */
 	__u32 cause; /* enum event_cause */
 	__u32 runtime; /* enum event_runtime */
 	__s32 syscall; /* block, mutex: its number; -1: none */
-	__u32 state; /* block, mutex: task_struct's __state */
+	__u32 state; /* block, mutex: task_struct's __state, EVENT_STATE_IO */
 	__u32 detail_code; /* gc: what the runtime's probe gave, where it is a number */
 	char detail[EVENT_DETAIL_BYTES]; /* gc: where it is a name; "" */
 };
-_Static_assert(sizeof(struct event_stall_end) == 104, "layout of the stream");
+_Static_assert(sizeof(struct event_stall_end) == 112, "layout of the stream");
 
 #endif

@@ -57,6 +57,7 @@ struct event_target {
 #define EVENT_COLLECT_BLOCK 8
 #define EVENT_COLLECT_MUTEX 16
 #define EVENT_COLLECT_PAUSES 32
+#define EVENT_COLLECT_STALLS (EVENT_COLLECT_BLOCK | EVENT_COLLECT_MUTEX | EVENT_COLLECT_PAUSES)
 
 /* Key and value of the live map. */
 struct event_block {

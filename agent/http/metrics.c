@@ -201,6 +201,53 @@ static void write_budgets(const struct status *status, struct buf *out)
 	}
 }
 
+static void write_pause(const struct status_target *target, const struct status_pauses *pauses,
+			struct buf *out)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i <= STATUS_PAUSE_BOUNDS; i++) {
+		count += pauses->counts[i];
+		buf_add_str(out, "pprofd_pause_seconds_bucket");
+		write_target_labels(target, out);
+		buf_add_str(out, ",");
+		write_label(out, "cause", pauses->cause);
+		if (i < STATUS_PAUSE_BOUNDS)
+			buf_printf(out, ",le=\"%g\"} ", (double)status_pause_bounds_ns[i] / 1e9);
+		else
+			buf_add_str(out, ",le=\"+Inf\"} ");
+		buf_printf(out, "%" PRIu64 "\n", count);
+	}
+	buf_add_str(out, "pprofd_pause_seconds_sum");
+	write_target_labels(target, out);
+	buf_add_str(out, ",");
+	write_label(out, "cause", pauses->cause);
+	buf_printf(out, "} %.9f\n", (double)pauses->sum_ns / 1e9);
+	buf_add_str(out, "pprofd_pause_seconds_count");
+	write_target_labels(target, out);
+	buf_add_str(out, ",");
+	write_label(out, "cause", pauses->cause);
+	buf_printf(out, "} %" PRIu64 "\n", count);
+}
+
+static void write_pauses(const struct status *status, struct buf *out)
+{
+	bool has_head = false;
+
+	for (size_t i = 0; i < status->target_count; i++) {
+		const struct status_target *target = &status->targets[i];
+
+		for (size_t j = 0; j < target->pause_count && !target->has_ended; j++) {
+			if (!has_head)
+				write_head(out, "pprofd_pause_seconds", "histogram",
+					   "Pauses of the process's threads, by cause; sampled "
+					   "ones by their weight.");
+			has_head = true;
+			write_pause(target, &target->pauses[j], out);
+		}
+	}
+}
+
 static void write_unwind(const struct status_unwind *unwind, struct buf *out)
 {
 	const struct {
@@ -276,5 +323,6 @@ void metrics_write(const struct status *status, const struct metrics_self *self,
 	write_target_values(status, out);
 	write_sources(status, out);
 	write_budgets(status, out);
+	write_pauses(status, out);
 	write_self(self, out);
 }

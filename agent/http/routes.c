@@ -48,6 +48,7 @@ static int write_profile(struct symbolizer *symbolizer, const struct route *rout
 		.symbolizer = symbolizer,
 		.label_targets = route->pid == 0 && capture->now->count > 1,
 		.lists_threads = route->shows_each,
+		.lists_pauses = route->kind == KIND_PAUSES && route->is_text,
 		.comment = route->kind == KIND_HEAP && route->wants_gc
 				   ? "gc=1 ignored: an agent outside the process cannot force a "
 				     "collection"

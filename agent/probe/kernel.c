@@ -2,6 +2,7 @@
 #include "probe/kernel.h"
 #include "base/log.h"
 #include "bpf/pprofd.skel.h"
+#include "probe/stalls.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -15,6 +16,7 @@
 
 struct kernel {
 	struct pprofd_bpf *skel;
+	struct stalls *stalls;
 	struct ring_buffer *ring;
 	enum kernel_uprobes mode;
 	bool can_walk; /* other tasks' memory can be read by a program, since 5.18 */
@@ -139,6 +141,7 @@ static int set_up(struct kernel *kernel, const struct kernel_options *options)
 	err = choose_programs(kernel);
 	err = err ?: bpf_program__set_autoload(skel->progs.dump_thread, kernel->can_walk);
 	err = err ?: size_maps(skel, btf, options->ring_bytes);
+	err = err ?: stalls_new(skel, btf, &kernel->stalls);
 out:
 	btf__free(btf);
 	return err;
@@ -235,6 +238,7 @@ void kernel_free(struct kernel *kernel)
 	if (!kernel)
 		return;
 	ring_buffer__free(kernel->ring);
+	stalls_free(kernel->stalls);
 	pprofd_bpf__destroy(kernel->skel);
 	free(kernel->cpu_counts);
 	free(kernel);
@@ -266,6 +270,11 @@ struct kernel_tables kernel_tables(const struct kernel *kernel)
 		.maps_fd = bpf_map__fd(skel->maps.unwind_maps),
 		.processes_fd = bpf_map__fd(skel->maps.unwind_processes),
 	};
+}
+
+struct stalls *kernel_stalls(const struct kernel *kernel)
+{
+	return kernel->stalls;
 }
 
 int kernel_fd(const struct kernel *kernel)

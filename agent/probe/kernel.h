@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct kernel;
+struct stalls;
 
 struct kernel_options {
 	uint64_t alloc_interval; /* mean bytes between samples; 1: all */
@@ -54,6 +55,9 @@ void kernel_free(struct kernel *kernel);
 /* The descriptors are the kernel's. */
 struct kernel_programs kernel_programs(const struct kernel *kernel);
 struct kernel_tables kernel_tables(const struct kernel *kernel);
+
+/* The kernel's, too. */
+struct stalls *kernel_stalls(const struct kernel *kernel);
 
 /* Readable when records should be fetched; they may be fetched at any time. */
 int kernel_fd(const struct kernel *kernel);

@@ -295,6 +295,7 @@ static int add_content(struct builder *build, struct symbolizer *symbolizer)
 		err = add_row(build, i);
 	if (!err)
 		err = buildthread_add_all(build);
+	err = err ?: buildpause_add_all(build);
 	if (!err)
 		err = symbolize_locations(symbolizer, build->profile, snap, build->requests,
 					  build->request_count);

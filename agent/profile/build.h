@@ -15,6 +15,7 @@ struct build_options {
 	const struct snapshot_set *before; /* NULL: no difference is asked for */
 	bool label_targets; /* labels pid and comm on every sample */
 	bool lists_threads; /* fills profile->threads, and the locations that they alone need */
+	bool lists_pauses; /* the same with profile->pauses */
 	const char *comment; /* one more comment, or NULL */
 	struct symbolizer *symbolizer; /* shared by all profiles; NULL: a plain one for this */
 };

@@ -55,4 +55,7 @@ __attribute__((warn_unused_result)) int builder_add_target_labels(struct builder
 /* The snapshot's threads as samples, and among the profile's threads where they are asked for. */
 __attribute__((warn_unused_result)) int buildthread_add_all(struct builder *build);
 
+/* The snapshot's last pauses, where they are asked for. */
+__attribute__((warn_unused_result)) int buildpause_add_all(struct builder *build);
+
 #endif

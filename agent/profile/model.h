@@ -67,6 +67,16 @@ struct profile_thread {
 	bool is_goroutine, is_locked; /* locked: a goroutine to its thread */
 };
 
+/* One pause, for the text form that shows the last ones. */
+struct profile_pause {
+	uint64_t ended_ns; /* CLOCK_REALTIME */
+	uint64_t duration_ns;
+	int64_t pid;
+	uint32_t weight; /* how many such pauses it stands for */
+	uint32_t cause; /* string */
+	uint32_t location; /* of the innermost frame */
+};
+
 struct profile {
 	enum kind kind;
 	uint64_t time_ns, duration_ns, period;
@@ -80,9 +90,11 @@ struct profile {
 	uint32_t *frames;
 	struct profile_sample *samples;
 	struct profile_thread *threads;
+	struct profile_pause *pauses;
 	uint32_t *comments; /* strings */
 	uint32_t mapping_count, function_count, line_count;
-	uint32_t location_count, frame_count, sample_count, thread_count, comment_count;
+	uint32_t location_count, frame_count, sample_count, thread_count, pause_count,
+		comment_count;
 	uint64_t rss_bytes; /* of all targets, for the heap's text form; 0 unknown */
 	struct profile_index *index; /* private: finds equal ones, and holds the arrays */
 };

@@ -18,6 +18,7 @@
 #define PROFILE_MAX_FRAMES (1U << 23)
 #define PROFILE_MAX_SAMPLES (1U << 21)
 #define PROFILE_MAX_THREADS (1U << 21)
+#define PROFILE_MAX_PAUSES (1U << 21)
 #define PROFILE_MAX_COMMENTS (1U << 12)
 
 /*
@@ -42,7 +43,7 @@ struct sample_key {
  */
 struct profile_index {
 	struct table *mappings, *functions, *locations, *comments, *nodes, *samples;
-	uint32_t line_cap, frame_cap, sample_cap, thread_cap;
+	uint32_t line_cap, frame_cap, sample_cap, thread_cap, pause_cap;
 };
 
 #define MAPPING_KEY_BYTES offsetof(struct profile_mapping, has_functions)
@@ -294,6 +295,16 @@ int profile_add_thread(struct profile *profile, const struct profile_thread *thr
 	return err;
 }
 
+int profile_add_pause(struct profile *profile, const struct profile_pause *pause)
+{
+	int err = reserve(&profile->pauses, sizeof(*pause), profile->pause_count, 1,
+			  PROFILE_MAX_PAUSES, &profile->index->pause_cap);
+
+	if (!err)
+		profile->pauses[profile->pause_count++] = *pause;
+	return err;
+}
+
 int profile_add_comment(struct profile *profile, const char *text)
 {
 	struct table *tab = profile->index->comments;
@@ -407,5 +418,6 @@ void profile_free(struct profile *profile)
 	free(profile->frames);
 	free(profile->samples);
 	free(profile->threads);
+	free(profile->pauses);
 	free(profile);
 }

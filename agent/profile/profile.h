@@ -58,6 +58,8 @@ __attribute__((warn_unused_result)) int profile_add_frames(struct profile *profi
 							   uint32_t *first);
 __attribute__((warn_unused_result)) int profile_add_thread(struct profile *profile,
 							   const struct profile_thread *thread);
+__attribute__((warn_unused_result)) int profile_add_pause(struct profile *profile,
+							  const struct profile_pause *pause);
 
 /* The text of a string index. Borrowed until the next adder. */
 const char *profile_string(const struct profile *profile, uint32_t index);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "profile/text.h"
 #include "profile/goname.h"
+#include "profile/pausetext.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -314,6 +315,8 @@ int text_profile(const struct profile *profile, struct buf *out)
 		write_sample(profile, sorted[i], out);
 	if (profile->kind == KIND_HEAP || profile->kind == KIND_ALLOCS)
 		write_memory(profile, &totals, out);
+	if (profile->kind == KIND_PAUSES)
+		pausetext_write(profile, out);
 	write_comments(profile, out);
 	free(sorted);
 	return buf_error(out);

@@ -2,6 +2,7 @@
 #include "sample/comments.h"
 #include "probe/budget.h"
 #include "sample/aggregate_runtime.h"
+#include "sample/stall.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,6 +77,11 @@ static void events_of(enum kind kind, uint16_t *first, uint16_t *last)
 		return;
 	case KIND_THREADCREATE:
 		*first = *last = EVENT_CREATE;
+		return;
+	case KIND_BLOCK:
+	case KIND_MUTEX:
+	case KIND_PAUSES:
+		*first = *last = EVENT_STALL;
 		return;
 	case KIND_GOROUTINE:
 	case KIND_THREADS:
@@ -202,7 +208,69 @@ static int comment_created(const struct store_entry *entry, struct snapshot *sna
 			   entry->threads_at_start);
 }
 
-static int comment_source(const struct store_entry *entry, struct snapshot *snap)
+static int comment_missing(const struct store *store, struct snapshot *snap)
+{
+	int err = 0;
+
+	for (int cause = 0; cause < EVENT_CAUSE_COUNT && !err; cause++) {
+		if (store->missing[cause][0] != '\0')
+			err = add_comment(snap, "unsupported: %s: the kernel has no %s",
+					  stall_kernel_cause((enum event_cause)cause),
+					  store->missing[cause]);
+	}
+	return err;
+}
+
+static int comment_pauses(const struct store *store, struct snapshot *snap)
+{
+	int err;
+
+	err = add_comment(snap, "source: tracepoints of scheduler and memory; threads' pauses, "
+				"summed");
+	err = err
+		      ?: add_comment(snap,
+				     "threshold: waits for a CPU (run_queue) of less than %u us "
+				     "are left out",
+				     STALL_QUEUE_NS / 1000);
+	err = err
+		      ?: add_comment(snap, "sampling: reclaim, compaction and mmap_lock of less "
+					   "than 1000 us in proportion to their length");
+	return err ?: comment_missing(store, snap);
+}
+
+/* What block, mutex and pauses have in common. */
+static int comment_stalls(const struct store *store, const struct store_entry *entry,
+			  struct snapshot *snap)
+{
+	struct stallbook_totals totals;
+	int err = 0;
+
+	stallbook_totals(entry->stalls, &totals);
+	if (snap->kind == KIND_PAUSES)
+		err = comment_pauses(store, snap);
+	else
+		err = add_comment(snap, "source: tracepoint sched_switch; waits that have ended");
+	if (snap->kind == KIND_MUTEX)
+		err = err
+			      ?: add_comment(snap, "locks: futexes whose value marks a lock that "
+						   "is held; Java monitors and sync.Mutex of Go "
+						   "are in block");
+	err = err
+		      ?: add_comment(snap, "sampling: of a thread's switches at one place more "
+					   "than 100 a second, one in k, which counts k times");
+	if (!err && totals.unended > 0)
+		err = add_comment(snap, "dropped: %" PRIu64 " stalls without end", totals.unended);
+	if (!err && totals.unbegun > 0)
+		err = add_comment(snap, "dropped: %" PRIu64 " stalls without begin",
+				  totals.unbegun);
+	if (!err && snap->kind == KIND_MUTEX && totals.unlabeled > 0)
+		err = add_comment(snap, "%" PRIu64 " samples without lock: too many locks",
+				  totals.unlabeled);
+	return err;
+}
+
+static int comment_source(const struct store *store, const struct store_entry *entry,
+			  struct snapshot *snap)
 {
 	switch (snap->kind) {
 	case KIND_HEAP:
@@ -211,6 +279,10 @@ static int comment_source(const struct store_entry *entry, struct snapshot *snap
 	case KIND_PROFILE:
 		return add_comment(snap, "source: perf_event cpu-clock, every %" PRIu64 " ns",
 				   snap->period);
+	case KIND_BLOCK:
+	case KIND_MUTEX:
+	case KIND_PAUSES:
+		return comment_stalls(store, entry, snap);
 	case KIND_THREADCREATE:
 		return comment_created(entry, snap);
 	case KIND_GOROUTINE:
@@ -236,7 +308,7 @@ int comments_add(const struct store *store, const struct store_entry *entry, str
 	aggregate_totals(entry->aggregate, &totals);
 	format_time(entry->since_realtime_ns, since, sizeof(since));
 	err = add_comment(snap, "since: %s", since);
-	err = err ?: comment_source(entry, snap);
+	err = err ?: comment_source(store, entry, snap);
 	if (!err && totals.overflowed > 0)
 		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
 				  totals.overflowed);

@@ -86,7 +86,9 @@ int recorder_free(struct recorder *recorder)
 void recorder_add_target(struct recorder *recorder, const struct store_target *target)
 {
 	struct record_target record = {
-		.head = { .kind = RECORD_TARGET, .target = target->id },
+		.head = { .kind = RECORD_TARGET,
+			  .target = target->id,
+			  .time_ns = now_monotonic_ns() },
 		.pid = target->pid,
 		.since_ns = target->since_ns,
 	};

@@ -107,6 +107,7 @@ static int add_target(struct store *store, const struct record_target *record)
 	memcpy(target.comm, record->comm, sizeof(target.comm));
 	target.comm[sizeof(target.comm) - 1] = '\0';
 	store_set_now(store, record->since_ns);
+	store_set_clock(store, record->head.time_ns, record->since_ns);
 	err = store_add_target(store, &target);
 	return err == -EEXIST ? -EBADMSG : err;
 }
@@ -206,6 +207,8 @@ static int feed(struct replay *replay, struct store *store, struct object_cache 
 	case EVENT_FREE:
 	case EVENT_CPU:
 	case EVENT_CREATE:
+	case EVENT_STALL:
+	case EVENT_STALL_END:
 		store_add_event(store, head);
 		return 0;
 	case RECORD_TARGET:

@@ -5,6 +5,8 @@
 #include "sample/aggregate_runtime.h"
 #include "sample/comments.h"
 #include "sample/golist.h"
+#include "sample/pauselog.h"
+#include "sample/stall.h"
 #include "sample/store_private.h"
 #include "sample/threadlist.h"
 #include "target/procfs.h"
@@ -17,51 +19,52 @@
 #include <string.h>
 #include <time.h>
 
-/* Which of the store's collectors a kind comes from; 0: none yet. */
-static uint32_t collector_of(enum kind kind)
-{
-	switch (kind) {
-	case KIND_HEAP:
-	case KIND_ALLOCS:
-		return EVENT_COLLECT_ALLOC;
-	case KIND_PROFILE:
-		return EVENT_COLLECT_CPU;
-	case KIND_GOROUTINE:
-	case KIND_THREADS:
-	case KIND_THREADCREATE:
-		return EVENT_COLLECT_THREADS;
-	default:
-		return 0;
-	}
-}
-
-/* How --enable calls a collector. */
-static const char *collector_name(uint32_t collector)
-{
-	if (collector == EVENT_COLLECT_CPU)
-		return "cpu";
-	return collector == EVENT_COLLECT_THREADS ? "threads" : "alloc,heap";
-}
+/* Which of the store's collectors a kind comes from, and what --enable calls it. */
+static const struct {
+	uint32_t bits;
+	const char *name;
+} collectors[KIND_COUNT] = {
+	[KIND_HEAP] = { EVENT_COLLECT_ALLOC, "alloc,heap" },
+	[KIND_ALLOCS] = { EVENT_COLLECT_ALLOC, "alloc,heap" },
+	[KIND_GOROUTINE] = { EVENT_COLLECT_THREADS, "threads" },
+	[KIND_THREADS] = { EVENT_COLLECT_THREADS, "threads" },
+	[KIND_THREADCREATE] = { EVENT_COLLECT_THREADS, "threads" },
+	[KIND_PROFILE] = { EVENT_COLLECT_CPU, "cpu" },
+	[KIND_BLOCK] = { EVENT_COLLECT_BLOCK, "block" },
+	[KIND_MUTEX] = { EVENT_COLLECT_MUTEX, "mutex" },
+	[KIND_PAUSES] = { EVENT_COLLECT_PAUSES, "pauses" },
+};
 
 static bool is_of_threads(enum kind kind)
 {
 	return kind == KIND_GOROUTINE || kind == KIND_THREADS;
 }
 
+/* Which pauses this kernel does not tell of, though it tells of others. */
+static void explain_missing(const struct store *store, char *reason)
+{
+	size_t len = 0;
+
+	for (int cause = 0; cause < EVENT_CAUSE_COUNT; cause++) {
+		if (store->missing[cause][0] == '\0' || len >= STATUS_REASON_BYTES)
+			continue;
+		len += (size_t)snprintf(reason + len, STATUS_REASON_BYTES - len,
+					"%s%s: the kernel has no %s", len > 0 ? "; " : "without ",
+					stall_kernel_cause((enum event_cause)cause),
+					store->missing[cause]);
+	}
+}
+
 static enum status_state kind_state(const struct store *store, enum kind kind, char *reason)
 {
-	uint32_t collector = collector_of(kind);
-
 	reason[0] = '\0';
-	if (collector == 0) {
-		snprintf(reason, STATUS_REASON_BYTES, "%s is not supported by this version",
-			 kind_info(kind)->name);
-		return STATUS_UNSUPPORTED;
-	}
-	if ((store->options.collect & collector) != 0)
+	if ((store->options.collect & collectors[kind].bits) != 0) {
+		if (kind == KIND_PAUSES)
+			explain_missing(store, reason);
 		return STATUS_ON;
+	}
 	snprintf(reason, STATUS_REASON_BYTES, "switched off: start the agent with --enable %s",
-		 collector_name(collector));
+		 collectors[kind].name);
 	return STATUS_OFF;
 }
 
@@ -86,6 +89,8 @@ static int snapshot_entry(const struct store *store, const struct store_entry *e
 		err = err ?: golist_copy(entry->goroutines, snap);
 	else if (is_of_threads(kind))
 		err = err ?: threadlist_copy(entry->threads, snap);
+	if (kind == KIND_PAUSES)
+		err = err ?: pauselog_copy(stallbook_pauses(entry->stalls), snap);
 	if (err) {
 		snapshot_free(snap);
 		return err;
@@ -148,7 +153,7 @@ static bool has_kind(const struct store_entry *entry, enum kind kind)
 {
 	if (is_of_threads(kind))
 		return !entry->has_ended && has_list(entry, kind);
-	return collector_of(kind) != EVENT_COLLECT_ALLOC || has_heap(entry);
+	return collectors[kind].bits != EVENT_COLLECT_ALLOC || has_heap(entry);
 }
 
 static void explain_without(const struct store_entry *entry, enum kind kind,
@@ -267,8 +272,8 @@ static void name_source(const struct store_entry *entry, char source[STATUS_NAME
 		 has_runtime && entry->source[0] ? "," : "", entry->source);
 }
 
-static void fill_target(const struct store *store, struct store_entry *entry,
-			struct status_target *out)
+static int fill_target(const struct store *store, struct store_entry *entry,
+		       struct status_target *out)
 {
 	struct aggregate_totals totals;
 	size_t exe_len = strlen(entry->exe);
@@ -292,6 +297,8 @@ static void fill_target(const struct store *store, struct store_entry *entry,
 	out->inuse_is_cut = totals.untracked > 0;
 	if (store->options.is_live && !entry->has_ended)
 		out->rss_bytes = procfs_rss_bytes(entry->pid);
+	return pauselog_copy_causes(stallbook_pauses(entry->stalls), &out->pauses,
+				    &out->pause_count);
 }
 
 static void count_rows(struct status_kind *kind, const struct aggregate_totals *totals,
@@ -318,6 +325,9 @@ static void count_kinds(const struct store *store, struct status *status)
 		count_rows(&status->kinds[KIND_ALLOCS], &totals, AGGREGATE_ALLOC);
 		count_rows(&status->kinds[KIND_PROFILE], &totals, AGGREGATE_CPU);
 		count_rows(&status->kinds[KIND_THREADCREATE], &totals, AGGREGATE_CREATE);
+		count_rows(&status->kinds[KIND_BLOCK], &totals, AGGREGATE_BLOCK);
+		count_rows(&status->kinds[KIND_MUTEX], &totals, AGGREGATE_MUTEX);
+		count_rows(&status->kinds[KIND_PAUSES], &totals, AGGREGATE_PAUSES);
 	}
 	for (size_t i = 0; i < status->target_count; i++) {
 		status->kinds[KIND_THREADS].rows += status->targets[i].threads;
@@ -325,10 +335,29 @@ static void count_kinds(const struct store *store, struct status *status)
 	}
 }
 
+/* Of all targets, also of those that are forgotten. */
+static void sum_stalls(const struct store *store, struct stallbook_totals *sum)
+{
+	*sum = store->past_stalls;
+	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+		const struct store_entry *entry;
+		struct stallbook_totals totals;
+
+		if (!table_used(store->targets, i))
+			continue;
+		entry = table_entry(store->targets, i);
+		stallbook_totals(entry->stalls, &totals);
+		sum->unended += totals.unended;
+		sum->unbegun += totals.unbegun;
+	}
+}
+
 static int fill_counters(const struct store *store, struct status *status)
 {
+	struct stallbook_totals stalls;
+
 	status->lost =
-		calloc(EVENT_SAMPLES_END * (EVENT_LOSS_COUNT + 1) + 1, sizeof(*status->lost));
+		calloc(EVENT_SAMPLES_END * (EVENT_LOSS_COUNT + 1) + 3, sizeof(*status->lost));
 	status->stacks = calloc(EVENT_SAMPLES_END * EVENT_END_COUNT, sizeof(*status->stacks));
 	if (!status->lost || !status->stacks)
 		return -ENOMEM;
@@ -351,6 +380,11 @@ static int fill_counters(const struct store *store, struct status *status)
 	}
 	status->lost[status->lost_count++] =
 		(struct status_counter){ "any", "malformed", store->malformed };
+	sum_stalls(store, &stalls);
+	status->lost[status->lost_count++] =
+		(struct status_counter){ comments_kinds[EVENT_STALL], "no_end", stalls.unended };
+	status->lost[status->lost_count++] =
+		(struct status_counter){ comments_kinds[EVENT_STALL], "no_begin", stalls.unbegun };
 	return 0;
 }
 
@@ -371,10 +405,14 @@ int report_status(void *arg, struct status **out)
 		status_free(status);
 		return err;
 	}
-	for (uint32_t i = 0; i < table_end(store->targets); i++) {
+	for (uint32_t i = 0; i < table_end(store->targets) && !err; i++) {
 		if (table_used(store->targets, i))
-			fill_target(store, table_entry(store->targets, i),
-				    &status->targets[status->target_count++]);
+			err = fill_target(store, table_entry(store->targets, i),
+					  &status->targets[status->target_count++]);
+	}
+	if (err) {
+		status_free(status);
+		return err;
 	}
 	count_kinds(store, status);
 	*out = status;

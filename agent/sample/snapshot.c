@@ -42,6 +42,7 @@ void snapshot_free(struct snapshot *snap)
 	free(snap->rows);
 	free(snap->labels);
 	free(snap->threads);
+	free(snap->pauses);
 	free(snap->strings);
 	free(snap->comments);
 	free(snap);

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 struct object;
+struct pauselog_item;
 #define SNAPSHOT_NO_MAPPING UINT32_MAX
 
 struct snapshot_mapping {
@@ -45,7 +46,6 @@ enum snapshot_scale {
 	SNAPSHOT_SCALE_FIXED, /* scaled where they were drawn, in SNAPSHOT_FIXED_ONE-ths */
 };
 #define SNAPSHOT_FIXED_ONE 65536U
-
 struct snapshot_row {
 	uint32_t stack;
 	uint32_t label; /* index of the first of its labels; 0: none */
@@ -89,17 +89,18 @@ struct snapshot {
 	uint64_t period; /* heap, allocs: mean bytes between samples; profile: ns between samples */
 	uint64_t runtime_period; /* heap, allocs: of the rows that the runtime has sampled */
 
-	struct snapshot_mapping *mappings; /* mappings[0] is the main binary, if any are there */
+	struct snapshot_mapping *mappings; /* the first is the main binary, if any are there */
 	struct snapshot_location *locations;
 	uint32_t *frames; /* indexes of locations */
 	struct snapshot_stack *stacks;
 	struct snapshot_row *rows;
 	struct snapshot_label *labels;
 	struct snapshot_thread *threads; /* goroutine and threads: these in place of rows */
+	struct pauselog_item *pauses; /* pauses: the last ones, oldest first */
 	char *strings; /* what labels and states are made of, if not of static strings */
 	char **comments; /* how the numbers came about, one fact each */
 	uint32_t mapping_count, location_count, frame_count, stack_count, row_count, label_count,
-		thread_count, comment_count;
+		thread_count, pause_count, comment_count;
 	uint64_t rss_bytes; /* the kernel's figure, 0 if unknown */
 };
 
@@ -108,7 +109,6 @@ struct snapshot_set {
 	size_t count;
 	struct snapshot **items;
 };
-
 /* An empty one with one reference. Returns 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int snapshot_new(struct snapshot **out);
 struct snapshot *snapshot_ref(struct snapshot *snap);

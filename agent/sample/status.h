@@ -14,6 +14,10 @@
 #define STATUS_REASON_BYTES 160
 #define STATUS_NAME_BYTES 32
 
+#define STATUS_PAUSE_BOUNDS 15
+#define STATUS_PAUSE_CAUSES 64
+#define STATUS_CAUSE_BYTES 32
+
 enum status_state { STATUS_OFF, STATUS_ON, STATUS_UNSUPPORTED };
 
 struct status_kind {
@@ -28,6 +32,16 @@ struct status_kind {
 struct status_counter {
 	const char *kind, *label; /* static strings */
 	uint64_t value;
+};
+
+/* Upper bounds of a histogram's buckets, but for the last bucket, which has none. */
+extern const uint64_t status_pause_bounds_ns[STATUS_PAUSE_BOUNDS];
+
+/* The pauses of one cause: how many, by how long they were. */
+struct status_pauses {
+	char cause[STATUS_CAUSE_BYTES];
+	uint64_t counts[STATUS_PAUSE_BOUNDS + 1]; /* not cumulative */
+	uint64_t sum_ns;
 };
 
 struct status_target {
@@ -46,6 +60,8 @@ struct status_target {
 	uint64_t threads; /* now; 0: not known */
 	uint64_t threads_created, threads_ended; /* since it became a target */
 	bool counts_threads; /* else the two above are not measured */
+	struct status_pauses *pauses;
+	size_t pause_count; /* distinct causes */
 	bool inuse_is_cut; /* the table of live blocks was full: inuse_bytes is too low */
 };
 

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "sample/golist.h"
 #include "sample/report.h"
+#include "sample/stall.h"
 #include "sample/store_private.h"
 #include "sample/threadlist.h"
 #include "target/mapping.h"
@@ -29,6 +30,7 @@ int store_new(const struct store_options *options, struct store **out)
 	store->options = *options;
 	store->budget.max_bytes = STORE_BUDGET_BYTES;
 	store->started_ns = now_realtime_ns();
+	store_set_clock(store, now_monotonic_ns(), store->started_ns);
 	err = table_new(sizeof(uint32_t), sizeof(struct store_entry), STORE_MAX_TARGETS,
 			&store->targets);
 	if (err) {
@@ -41,6 +43,7 @@ int store_new(const struct store_options *options, struct store **out)
 
 static void fini_entry(struct store_entry *entry)
 {
+	stallbook_free(entry->stalls);
 	aggregate_free(entry->aggregate);
 	threadlist_free(entry->threads);
 	golist_free(entry->goroutines);
@@ -68,6 +71,19 @@ static struct store_entry *find_entry(const struct store *store, uint32_t id)
 	return index == TABLE_NONE ? NULL : table_entry(store->targets, index);
 }
 
+/* What was counted of its stalls stays counted. */
+static void forget_entry(struct store *store, uint32_t index)
+{
+	struct store_entry *entry = table_entry(store->targets, index);
+	struct stallbook_totals totals;
+
+	stallbook_totals(entry->stalls, &totals);
+	store->past_stalls.unended += totals.unended;
+	store->past_stalls.unbegun += totals.unbegun;
+	fini_entry(entry);
+	table_remove(store->targets, index);
+}
+
 /* The one that ended first makes room for a new one. */
 static void evict_ended(struct store *store)
 {
@@ -85,10 +101,8 @@ static void evict_ended(struct store *store)
 			oldest_ns = entry->ended_ns;
 		}
 	}
-	if (oldest == TABLE_NONE)
-		return;
-	fini_entry(table_entry(store->targets, oldest));
-	table_remove(store->targets, oldest);
+	if (oldest != TABLE_NONE)
+		forget_entry(store, oldest);
 }
 
 static int add_entry(struct store *store, uint32_t id, struct store_entry **out)
@@ -110,12 +124,17 @@ static int add_entry(struct store *store, uint32_t id, struct store_entry **out)
 
 int store_add_target(struct store *store, const struct store_target *target)
 {
+	const struct stallbook_options stalls = {
+		.collect = store->options.collect,
+		.labels_locks = store->options.labels_locks,
+	};
 	struct store_entry fresh = { .exe = strdup(target->exe) }, *entry;
 	int err = fresh.exe ? 0 : -ENOMEM;
 
 	err = err ?: aggregate_new(&store->options.rates, &store->budget, &fresh.aggregate);
 	err = err ?: threadlist_new(&fresh.threads);
 	err = err ?: golist_new(&fresh.goroutines);
+	err = err ?: stallbook_new(&stalls, fresh.aggregate, &fresh.stalls);
 	err = err ?: add_entry(store, target->id, &entry);
 	if (err) {
 		fini_entry(&fresh);
@@ -203,7 +222,18 @@ void store_end_target(struct store *store, uint32_t id, uint64_t now_ns)
 		return;
 	entry->has_ended = true;
 	entry->ended_ns = now_ns;
+	stallbook_close(entry->stalls);
 	entry->waiting_for[0] = '\0';
+}
+
+void store_set_missing(struct store *store, enum event_cause cause, const char *what)
+{
+	snprintf(store->missing[cause], sizeof(store->missing[cause]), "%s", what);
+}
+
+void store_set_clock(struct store *store, uint64_t monotonic_ns, uint64_t realtime_ns)
+{
+	store->clock_offset_ns = realtime_ns - monotonic_ns;
 }
 
 void store_set_now(struct store *store, uint64_t now_ns)
@@ -218,6 +248,8 @@ void store_set_unwind(struct store *store, const struct status_unwind *unwind)
 
 void store_expire(struct store *store, uint64_t now_ns)
 {
+	if (store->options.is_live)
+		store_set_clock(store, now_monotonic_ns(), now_realtime_ns());
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
 		struct store_entry *entry;
 
@@ -228,8 +260,7 @@ void store_expire(struct store *store, uint64_t now_ns)
 		if (!entry->has_ended || now_ns < entry->ended_ns ||
 		    now_ns - entry->ended_ns < STORE_KEEP_NS)
 			continue;
-		fini_entry(entry);
-		table_remove(store->targets, i);
+		forget_entry(store, i);
 	}
 }
 
@@ -259,6 +290,10 @@ static void add_sample(struct store *store, struct store_entry *entry,
 	if (sample->head.kind == EVENT_THREAD) {
 		threadlist_set_stack(entry->threads, (pid_t)sample->id,
 				     aggregate_find_stack(entry->aggregate, sample));
+		return;
+	}
+	if (sample->head.kind == EVENT_STALL) {
+		stallbook_begin(entry->stalls, sample);
 		return;
 	}
 	aggregate_add_sample(entry->aggregate, sample);
@@ -327,7 +362,10 @@ static size_t least_bytes(uint16_t kind)
 	case EVENT_CPU:
 	case EVENT_CREATE:
 	case EVENT_THREAD:
+	case EVENT_STALL:
 		return sizeof(struct event_sample);
+	case EVENT_STALL_END:
+		return sizeof(struct event_stall_end);
 	case EVENT_FREE:
 		return sizeof(struct event_free);
 	case EVENT_SLICE_END:
@@ -335,6 +373,15 @@ static size_t least_bytes(uint16_t kind)
 	default:
 		return SIZE_MAX;
 	}
+}
+
+static void end_stall(struct store *store, struct store_entry *entry,
+		      const struct event_stall_end *end)
+{
+	if (stall_is_sane(end))
+		stallbook_end(entry->stalls, end, end->head.time_ns + store->clock_offset_ns);
+	else
+		store->malformed++;
 }
 
 void store_add_event(struct store *store, const struct event_head *head)
@@ -346,7 +393,9 @@ void store_add_event(struct store *store, const struct event_head *head)
 		return;
 	}
 	if (!entry) {
-		if (head->kind < EVENT_SAMPLES_END)
+		if (head->kind == EVENT_STALL_END)
+			store->gone[EVENT_STALL]++;
+		else if (head->kind < EVENT_SAMPLES_END)
 			store->gone[head->kind]++;
 		return;
 	}
@@ -354,6 +403,8 @@ void store_add_event(struct store *store, const struct event_head *head)
 		aggregate_end_slice(entry->aggregate, (const struct event_slice_end *)head);
 	else if (head->kind == EVENT_FREE)
 		aggregate_add_free(entry->aggregate, ((const struct event_free *)head)->id);
+	else if (head->kind == EVENT_STALL_END)
+		end_stall(store, entry, (const struct event_stall_end *)head);
 	else
 		add_sample(store, entry, (const struct event_sample *)head);
 }

@@ -7,6 +7,7 @@
 #ifndef PPROFD_SAMPLE_STORE_H
 #define PPROFD_SAMPLE_STORE_H
 
+#include "bpf/stall.h"
 #include "bpf/state.h"
 #include "sample/aggregate.h"
 #include "sample/desk.h"
@@ -23,6 +24,7 @@ struct threadlist;
 struct store_options {
 	struct aggregate_rates rates;
 	uint32_t collect; /* EVENT_COLLECT_*: what is switched on */
+	bool labels_locks; /* mutex samples carry their lock's address */
 	bool is_live; /* /proc may be asked about targets, and time goes on */
 };
 
@@ -91,6 +93,12 @@ void store_add_event(struct store *store, const struct event_head *head);
 /* How many were lost on the way, since the start. */
 void store_set_losses(struct store *store, enum event_kind kind, enum event_loss loss,
 		      uint64_t count);
+
+/* What the kernel lacks to tell of stalls of this cause. Copied. */
+void store_set_missing(struct store *store, enum event_cause cause, const char *what);
+
+/* When the records' clock, CLOCK_MONOTONIC, showed this, CLOCK_REALTIME showed that. */
+void store_set_clock(struct store *store, uint64_t monotonic_ns, uint64_t realtime_ns);
 
 /* A store that is not live: what the snapshots' time is, CLOCK_REALTIME. */
 void store_set_now(struct store *store, uint64_t now_ns);

@@ -5,8 +5,11 @@
 #ifndef PPROFD_SAMPLE_STORE_PRIVATE_H
 #define PPROFD_SAMPLE_STORE_PRIVATE_H
 
+#include "sample/stallbook.h"
 #include "sample/status.h"
 #include "sample/store.h"
+
+#define STORE_MISSING_BYTES 64
 
 struct store_entry {
 	uint32_t id; /* the table's key */
@@ -20,6 +23,7 @@ struct store_entry {
 	struct store_spending spending;
 	bool has_spending;
 	char *refusals[KIND_COUNT]; /* why a kind cannot be given; NULL */
+	struct stallbook *stalls;
 	uint64_t threads_at_start, threads_created;
 	uint64_t threads_ended; /* as of the last status */
 	uint64_t since_realtime_ns, ended_ns;
@@ -33,10 +37,13 @@ struct store {
 	struct aggregate_budget budget;
 	struct table *targets;
 	uint64_t started_ns, replay_now_ns; /* CLOCK_REALTIME */
+	uint64_t clock_offset_ns; /* from CLOCK_MONOTONIC to CLOCK_REALTIME; may wrap */
 	uint64_t ends[EVENT_SAMPLES_END][EVENT_END_COUNT];
 	uint64_t losses[EVENT_SAMPLES_END][EVENT_LOSS_COUNT];
 	uint64_t gone[EVENT_SAMPLES_END]; /* records of targets that are no more */
 	uint64_t malformed;
+	struct stallbook_totals past_stalls; /* of targets that are forgotten */
+	char missing[EVENT_CAUSE_COUNT][STORE_MISSING_BYTES]; /* "": nothing */
 	struct status_unwind unwind;
 };
 

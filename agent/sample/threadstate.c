@@ -68,15 +68,15 @@ static const struct {
 	{ SYS_ioctl, "ioctl" },
 };
 
-static const char *waiting_name(const struct event_thread *thread)
+const char *threadstate_wait_name(int32_t syscall, uint32_t state)
 {
 	for (size_t i = 0; i < sizeof(syscalls) / sizeof(syscalls[0]); i++) {
-		if (syscalls[i].number == thread->syscall)
+		if (syscalls[i].number == syscall)
 			return syscalls[i].name;
 	}
-	if (thread->syscall >= 0)
+	if (syscall >= 0)
 		return "syscall";
-	return (thread->state & STATE_UNINTERRUPTIBLE) != 0 ? "page fault" : "wait";
+	return (state & STATE_UNINTERRUPTIBLE) != 0 ? "page fault" : "wait";
 }
 
 const char *threadstate_name(const struct event_thread *thread)
@@ -93,5 +93,5 @@ const char *threadstate_name(const struct event_thread *thread)
 		return "frozen";
 	if ((thread->state & (STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE)) == STATE_RUNNING)
 		return "runnable";
-	return waiting_name(thread);
+	return threadstate_wait_name(thread->syscall, thread->state);
 }

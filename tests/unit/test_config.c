@@ -19,7 +19,8 @@
 #define MAX_ARGS 80
 
 /* What one parse gave, and what it wrote to standard output and error. */
-#define COLLECT_ALL (EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS)
+#define COLLECT_ALL                                                                                \
+	(EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS | EVENT_COLLECT_STALLS)
 
 struct parse {
 	struct config config;
@@ -112,6 +113,7 @@ static void what_is_not_given_has_the_contracts_default(void **state)
 	assert_int_equal(parse.config.cpu_hz, 99);
 	assert_true(parse.config.budget_percent == 3);
 	assert_int_equal(parse.config.collect, COLLECT_ALL);
+	assert_false(parse.config.lock_labels);
 	assert_int_equal(parse.config.listen_count, 1);
 	assert_string_equal(parse.config.listen[0], "127.0.0.1:6060");
 	assert_null(parse.config.record);
@@ -128,10 +130,11 @@ static void every_option_arrives(void **state)
 	GOOD(&parse, "--pid", "1", "-p2147483647", "--name=redis*", "-n", "x", "--children", "-a",
 	     "-l", "[::1]:1", "--listen=unix:/run/x", "--alloc-interval", "64", "--cpu-hz=10000",
 	     "--record", "file", "--log-level=warn", "--log-format=json", "--path-map=/a=/b",
-	     "--path-map", "/c=", "--debuginfod");
+	     "--path-map", "/c=", "--debuginfod", "--lock-labels");
 	assert_int_equal(parse.config.path_map_count, 2);
 	assert_string_equal(parse.config.path_maps[1], "/c=");
 	assert_true(parse.config.debuginfod);
+	assert_true(parse.config.lock_labels);
 	assert_int_equal(parse.config.pid_count, 2);
 	assert_int_equal(parse.config.pids[1], INT32_MAX);
 	assert_int_equal(parse.config.name_count, 2);
@@ -218,6 +221,11 @@ static void collectors_are_switched_in_the_order_of_the_options(void **state)
 	assert_int_equal(parse.config.collect, COLLECT_ALL & ~EVENT_COLLECT_ALLOC);
 	GOOD(&parse, "-a", "--disable", "threads");
 	assert_int_equal(parse.config.collect, COLLECT_ALL & ~EVENT_COLLECT_THREADS);
+	GOOD(&parse, "-a", "--disable", "pauses");
+	assert_int_equal(parse.config.collect, COLLECT_ALL & ~EVENT_COLLECT_PAUSES);
+	GOOD(&parse, "-a", "--disable", "block,mutex");
+	assert_int_equal(parse.config.collect,
+			 COLLECT_ALL & ~EVENT_COLLECT_BLOCK & ~EVENT_COLLECT_MUTEX);
 	GOOD(&parse, "-a", "--disable=heap,cpu,threads,pauses,block,mutex");
 	assert_int_equal(parse.config.collect, 0);
 	GOOD(&parse, "-a", "--disable=cpu,alloc", "--enable=cpu");

@@ -42,6 +42,10 @@ static struct status_target targets[] = {
 	  .counts_threads = true },
 };
 
+static struct status_pauses pauses[] = {
+	{ .cause = "run_queue", .counts = { [3] = 2, [4] = 5, [15] = 1 }, .sum_ns = 2500000000 },
+};
+
 static char *write_all(void)
 {
 	struct status status = { .lost = lost,
@@ -98,6 +102,30 @@ static void the_contracts_metrics_are_there(void **state)
 	assert_has(text, "process_cpu_seconds_total 1.500000");
 	assert_has(text, "process_resident_memory_bytes 1048576");
 	free(text);
+}
+
+static void pauses_are_a_histogram(void **state)
+{
+#define OF(le) "{pid=\"7\",comm=\"x\",cause=\"run_queue\"" le "} "
+	struct status_target target = { .pid = 7, .comm = "x", .pauses = pauses, .pause_count = 1 };
+	const struct status status = { .targets = &target, .target_count = 1 };
+	const struct metrics_self self = { .resident_bytes = 0 };
+	struct buf buf;
+
+	(void)state;
+	buf_init(&buf, 1 << 20);
+	metrics_write(&status, &self, &buf);
+	assert_int_equal(buf_error(&buf), 0);
+	assert_has(buf.data, "# TYPE pprofd_pause_seconds histogram");
+	assert_has(buf.data, "pprofd_pause_seconds_bucket" OF(",le=\"0.0001\"") "0");
+	assert_has(buf.data, "pprofd_pause_seconds_bucket" OF(",le=\"0.001\"") "2");
+	assert_has(buf.data, "pprofd_pause_seconds_bucket" OF(",le=\"0.0025\"") "7");
+	assert_has(buf.data, "pprofd_pause_seconds_bucket" OF(",le=\"10\"") "7");
+	assert_has(buf.data, "pprofd_pause_seconds_bucket" OF(",le=\"+Inf\"") "8");
+	assert_has(buf.data, "pprofd_pause_seconds_sum" OF("") "2.500000000");
+	assert_has(buf.data, "pprofd_pause_seconds_count" OF("") "8");
+	buf_fini(&buf);
+#undef OF
 }
 
 static void what_was_not_measured_is_absent(void **state)
@@ -232,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_contracts_metrics_are_there),
+		cmocka_unit_test(pauses_are_a_histogram),
 		cmocka_unit_test(what_was_not_measured_is_absent),
 		cmocka_unit_test(the_text_is_what_prometheus_reads),
 		cmocka_unit_test(no_series_is_there_twice),

@@ -148,10 +148,10 @@ static void a_kind_that_is_not_there_says_why(void **state)
 	expect_refusal(store, KIND_HEAP, "switched off: start the agent with --enable alloc,heap");
 	expect_refusal(store, KIND_ALLOCS,
 		       "switched off: start the agent with --enable alloc,heap");
-	expect_refusal(store, KIND_BLOCK, "block is not supported by this version");
+	expect_refusal(store, KIND_BLOCK, "switched off: start the agent with --enable block");
 	assert_int_equal(report_status(store, &status), 0);
 	assert_int_equal(status->kinds[KIND_HEAP].state, STATUS_OFF);
-	assert_int_equal(status->kinds[KIND_BLOCK].state, STATUS_UNSUPPORTED);
+	assert_int_equal(status->kinds[KIND_BLOCK].state, STATUS_OFF);
 	assert_int_equal(status->kinds[KIND_PROFILE].state, STATUS_ON);
 	assert_string_equal(status->kinds[KIND_PROFILE].reason, "");
 	status_free(status);

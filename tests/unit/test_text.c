@@ -135,7 +135,9 @@ static void waits_are_contentions_in_nanoseconds(void **state)
 			     "cycles/second=1000000000\n"
 			     "700 1 @ 0x82ac 0x1235\n" FRAME_1 FRAME_0
 			     "\n50 9 @ 0x78 0x1235\n" FRAME_2 FRAME_0 "\n");
-	assert_text(new_profile(KIND_PAUSES), "--- contention:\ncycles/second=1000000000\n");
+	assert_text(new_profile(KIND_PAUSES),
+		    "--- contention:\ncycles/second=1000000000\n"
+		    "# pauses: the last 0: end, seconds, cause, weight, pid, frame\n\n");
 	assert_text(new_profile(KIND_MUTEX),
 		    "--- mutex:\ncycles/second=1000000000\nsampling period=1\n");
 }
