@@ -194,14 +194,11 @@ static int add_bucket(struct gobuckets *list, uint64_t address, const struct gob
 	return 0;
 }
 
-static void reverse(struct gobucket *items, size_t count)
+static int compare_addresses(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count / 2; i++) {
-		struct gobucket swapped = items[i];
+	const struct gobucket *left = a, *right = b;
 
-		items[i] = items[count - 1 - i];
-		items[count - 1 - i] = swapped;
-	}
+	return (left->record > right->record) - (left->record < right->record);
 }
 
 int gobuckets_update(struct gobuckets *list, uint64_t head)
@@ -231,7 +228,8 @@ int gobuckets_update(struct gobuckets *list, uint64_t head)
 		list->stored_count = old_stored;
 		return err;
 	}
-	reverse(list->items + old_count, list->count - old_count);
+	if (list->count > old_count)
+		qsort(list->items, list->count, sizeof(*list->items), compare_addresses);
 	list->head = head;
 	return 0;
 }

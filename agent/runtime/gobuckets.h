@@ -48,7 +48,8 @@ void gobuckets_free(struct gobuckets *list);
  */
 __attribute__((warn_unused_result)) int gobuckets_update(struct gobuckets *list, uint64_t head);
 
-/* The buckets, the oldest first, and their frames, innermost first. Borrowed until the next update.
+/* The buckets, by rising address, and their frames, innermost first. Borrowed until the next
+ * update.
  */
 size_t gobuckets_count(const struct gobuckets *list);
 const struct gobucket *gobuckets_at(const struct gobuckets *list, size_t index);

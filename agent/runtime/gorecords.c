@@ -259,7 +259,8 @@ static int each_heap(struct golang *golang, const struct listener *listener)
 		return golang_fail(golang, -EBADMSG, "runtime.MemProfileRate is %llu",
 				   (unsigned long long)rate);
 	listener->summary->rate = (int64_t)rate > 0 ? rate : 0;
-	if (head == 0 && rate == 0 && !globals->has_memprofile)
+	/* The runtime's first allocations may have been recorded before it noticed. */
+	if (listener->summary->rate == 0 && !globals->has_memprofile)
 		return golang_fail(
 			golang, -ENOTSUP,
 			"the linker switched memory profiling off, as the program does not "

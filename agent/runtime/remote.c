@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #define REMOTE_BATCH 1024U /* UIO_MAXIOV */
+#define REMOTE_MAX_GAP 1024U /* what is copied faster than it is left out */
 
 struct remote {
 	pid_t pid;
 	int fd; /* /proc/PID/mem, of the memory that the process had at first */
 	bool is_by_file; /* process_vm_readv is refused, or the first thread has ended */
 	struct iovec here[REMOTE_BATCH], there[REMOTE_BATCH];
+	uint8_t gap[REMOTE_MAX_GAP];
 };
 
 int remote_open(pid_t pid, struct remote **out)
@@ -100,25 +102,60 @@ static int read_range(struct remote *remote, struct remote_range *range)
 	return err == -EFAULT ? 0 : err;
 }
 
+/* How far the range lies behind the end of the one before it; -1: too far to be read with it. */
+static ssize_t gap_before(const struct remote_range *range)
+{
+	uint64_t end = range[-1].address + range[-1].len;
+
+	if (range->address < end || range->address - end > REMOTE_MAX_GAP)
+		return -1;
+	return (ssize_t)(range->address - end);
+}
+
+/* Lists the first ranges for one call, neighbours as one. Returns how many of them. */
+static size_t list_ranges(struct remote *remote, const struct remote_range *ranges, size_t count,
+			  size_t *here_count, size_t *there_count)
+{
+	size_t here = 0, there = 0, i;
+
+	for (i = 0; i < count && here + 2 <= REMOTE_BATCH; i++) {
+		ssize_t gap = i > 0 ? gap_before(&ranges[i]) : -1;
+
+		if (gap > 0)
+			remote->here[here++] = (struct iovec){ remote->gap, (size_t)gap };
+		remote->here[here++] = (struct iovec){ ranges[i].bytes, ranges[i].len };
+		if (gap >= 0)
+			remote->there[there - 1].iov_len += (size_t)gap + ranges[i].len;
+		else
+			remote->there[there++] =
+				(struct iovec){ (void *)(uintptr_t)ranges[i].address,
+						ranges[i].len };
+	}
+	*here_count = here;
+	*there_count = there;
+	return i;
+}
+
 /* Reads the first ranges in one call. Returns how many of them are done: read, or known to fault.
  */
 static ssize_t read_batch(struct remote *remote, struct remote_range *ranges, size_t count)
 {
-	size_t done = 0;
+	size_t here_count, there_count, done = 0;
 	ssize_t got;
 
-	for (size_t i = 0; i < count; i++) {
-		remote->here[i] = (struct iovec){ ranges[i].bytes, ranges[i].len };
-		remote->there[i] =
-			(struct iovec){ (void *)(uintptr_t)ranges[i].address, ranges[i].len };
-	}
-	got = process_vm_readv(remote->pid, remote->here, count, remote->there, count, 0);
+	count = list_ranges(remote, ranges, count, &here_count, &there_count);
+	got = process_vm_readv(remote->pid, remote->here, here_count, remote->there, there_count,
+			       0);
 	if (got < 0 && errno != EFAULT)
 		return -errno;
 
-	while (done < count && got >= (ssize_t)ranges[done].len) {
+	for (; done < count; done++) {
+		if (done > 0 && gap_before(&ranges[done]) > 0)
+			got -= gap_before(&ranges[done]);
+		if (got < (ssize_t)ranges[done].len)
+			break;
 		got -= (ssize_t)ranges[done].len;
-		ranges[done++].is_read = true;
+		ranges[done].is_read = true;
 	}
 	/* It stopped within this one, for a fault or because the sum was too large for one call. */
 	if (done < count) {
@@ -136,8 +173,7 @@ int remote_read_many(struct remote *remote, struct remote_range *ranges, size_t 
 	int err;
 
 	while (done < count && !remote->is_by_file) {
-		size_t batch = count - done < REMOTE_BATCH ? count - done : REMOTE_BATCH;
-		ssize_t got = read_batch(remote, ranges + done, batch);
+		ssize_t got = read_batch(remote, ranges + done, count - done);
 
 		if (got < 0)
 			remote->is_by_file = true;

@@ -38,7 +38,8 @@ __attribute__((warn_unused_result)) ssize_t remote_read_some(struct remote *remo
 
 /*
  * Reads every range that can be read and marks it; what cannot be read fails alone. Ranges are read
- * in their order, each by rising address. Returns 0, -ESRCH, or -EPERM.
+ * in their order, each by rising address; neighbours that are in order are read together, fast.
+ * Returns 0, -ESRCH, or -EPERM.
  */
 __attribute__((warn_unused_result)) int remote_read_many(struct remote *remote,
 							 struct remote_range *ranges, size_t count);

@@ -167,7 +167,7 @@ func main() {
 	runtime.SetBlockProfileRate(*block)
 	runtime.SetMutexProfileFraction(*mutex)
 	for i := 0; i < *buckets; i++ {
-		walk(uint(i), 20, 16)
+		walk(uint(i), 14, 16<<(i>>14))
 	}
 	for i := 0; i < 20; i++ {
 		allocate(1000 + i*10000)
