@@ -3,19 +3,11 @@
  * Allocations: every call of an allocator's entry points comes by; one in about alloc_interval
  * bytes is sampled, and its free is looked for.
  */
-#include "bpf/sample.bpf.h"
+#include "bpf/live.bpf.h"
 #include "bpf/poisson.bpf.h"
+#include "bpf/sample.bpf.h"
 
 const volatile __u64 alloc_interval SEC(".rodata") = 524288;
-const volatile __u64 live_max_per_target SEC(".rodata") = 0;
-
-/* Blocks that were sampled and are not free. The agent sets its size. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, struct event_block);
-	__type(value, struct event_live);
-} live SEC(".maps");
 
 /*
  * The call that a thread is in, from the entry of the outermost probed function to its return. What
@@ -47,8 +39,6 @@ struct {
 	__type(key, int);
 	__type(value, struct thread);
 } threads SEC(".maps");
-
-__u64 last_id = 0;
 
 static __always_inline bool should_sample(struct thread *thread, __u64 size)
 {
@@ -89,63 +79,6 @@ static __always_inline __u64 asked_bytes(const struct arguments *args, enum even
 	default:
 		return 0;
 	}
-}
-
-/* Takes the block out of the live map. Returns its id, or 0 where it was not sampled. */
-static __always_inline __u64 live_take(struct event_target *target, __u64 address)
-{
-	struct event_block block = { .target = target->target, .address = address };
-	struct event_live *found = bpf_map_lookup_elem(&live, &block);
-	__u64 id;
-
-	if (!found)
-		return 0;
-	id = found->id;
-	if (bpf_map_delete_elem(&live, &block))
-		return 0;
-	__sync_fetch_and_add(&target->live_count, -1ULL);
-	return id;
-}
-
-static __always_inline void send_free(__u32 target, __u64 id)
-{
-	struct event_free event = {
-		.head = { .bytes = sizeof(event),
-			  .kind = EVENT_FREE,
-			  .target = target,
-			  .tid = (__u32)bpf_get_current_pid_tgid(),
-			  .time_ns = bpf_ktime_get_ns() },
-		.id = id,
-	};
-
-	if (bpf_ringbuf_output(&events, &event, sizeof(event), ring_flags()))
-		count_loss(EVENT_FREE, EVENT_LOSS_FREE);
-}
-
-/* An address that is given out has been freed, also where that was not seen. */
-static __always_inline bool live_put(struct event_target *target, __u64 address, __u64 id)
-{
-	struct event_block block = { .target = target->target, .address = address };
-	struct event_live value = { .id = id };
-	__u64 stale_id = live_take(target, address);
-
-	if (stale_id)
-		send_free(target->target, stale_id);
-	if (target->live_count >= live_max_per_target ||
-	    bpf_map_update_elem(&live, &block, &value, BPF_NOEXIST)) {
-		count_loss(EVENT_ALLOC, EVENT_LOSS_LIVE_FULL);
-		return false;
-	}
-	__sync_fetch_and_add(&target->live_count, 1);
-	return true;
-}
-
-static __always_inline void on_free(struct event_target *target, __u64 address)
-{
-	__u64 id = address ? live_take(target, address) : 0;
-
-	if (id)
-		send_free(target->target, id);
 }
 
 /* In slices most frees are not seen: blocks count as allocated alone. */
@@ -193,7 +126,7 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 	if (target->slice && !target->slice_is_open)
 		return false;
 	if (shape == EVENT_SHAPE_FREE) {
-		on_free(target, args.first);
+		live_free(target, args.first);
 		return false;
 	}
 	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL,
@@ -248,9 +181,9 @@ static __always_inline void settle_old(struct event_target *target, const struct
 	if (!call->old_id)
 		return;
 	if (address || call->size == 0)
-		send_free(call->target, call->old_id);
+		live_send_free(call->target, call->old_id);
 	else if (!live_put(target, call->old_address, call->old_id))
-		send_free(call->target, call->old_id);
+		live_send_free(call->target, call->old_id);
 }
 
 static __always_inline void on_leave(struct pt_regs *ctx)
@@ -278,7 +211,7 @@ static __always_inline void on_leave(struct pt_regs *ctx)
 	};
 	request.size = call.size;
 	mark_sliced(target, &request);
-	request.id = __sync_fetch_and_add(&last_id, 1) + 1;
+	request.id = live_new_id();
 	if (!(request.flags & EVENT_FLAG_SLICED) && !live_put(target, address, request.id))
 		request.flags |= EVENT_FLAG_UNTRACKED;
 	if (!sample_send(&request) && !(request.flags & EVENT_FLAG_UNTRACKED))
