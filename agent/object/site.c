@@ -220,3 +220,21 @@ bool site_calls(const uint8_t *code, size_t len, uint64_t vaddr, uint64_t target
 
 	return has_branch_to(code, len, offset, offset);
 }
+
+size_t site_find_returns(const uint8_t *code, size_t len, uint32_t *offsets, size_t max)
+{
+	ZydisDecoder decoder = new_decoder();
+	struct decoded decoded;
+	size_t count = 0;
+
+	for (size_t offset = 0; offset < len; offset += decoded.insn.length) {
+		if (!decode(&decoder, code + offset, len - offset, &decoded))
+			return 0;
+		if (decoded.insn.meta.category != ZYDIS_CATEGORY_RET)
+			continue;
+		if (count < max)
+			offsets[count] = (uint32_t)offset;
+		count++;
+	}
+	return count;
+}

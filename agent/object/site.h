@@ -40,4 +40,10 @@ __attribute__((warn_unused_result)) int site_choose(const uint8_t *code, size_t 
 /* Whether the body has a direct call or jump to target; vaddr is the address of code[0]. */
 bool site_calls(const uint8_t *code, size_t len, uint64_t vaddr, uint64_t target);
 
+/*
+ * Stores where the body's return instructions are, from its beginning, at most max of them. Returns
+ * how many there are; 0 also where the body does not decode as a whole.
+ */
+size_t site_find_returns(const uint8_t *code, size_t len, uint32_t *offsets, size_t max);
+
 #endif

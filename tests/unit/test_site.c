@@ -200,6 +200,25 @@ static void direct_calls_and_jumps_to_a_target_are_found(void **state)
 	assert_false(site_calls(BYTES(0xff, 0xd0, 0xc3), 0, 2)); /* call rax */
 }
 
+static void returns_are_found_and_no_more_stored_than_asked_for(void **state)
+{
+	/* ret; mov eax, 0xc3c3c3c3; ret 8; nop; ret */
+	static const uint8_t code[] = { 0xc3, 0xb8, 0xc3, 0xc3, 0xc3, 0xc3,
+					0xc2, 0x08, 0x00, 0x90, 0xc3 };
+	uint32_t offsets[4] = { 0, 0, 0, 7 };
+
+	(void)state;
+	assert_int_equal(site_find_returns(code, sizeof(code), offsets, 3), 3);
+	assert_int_equal(offsets[0], 0);
+	assert_int_equal(offsets[1], 6);
+	assert_int_equal(offsets[2], 10);
+	assert_int_equal(site_find_returns(code, sizeof(code), offsets, 1), 3);
+	assert_int_equal(offsets[3], 7);
+	/* A body that is cut within an instruction, or is none, has none that is sure. */
+	assert_int_equal(site_find_returns(code, 8, offsets, 3), 0);
+	assert_int_equal(site_find_returns(BYTES(0xc3, 0x06), offsets, 3), 0);
+}
+
 static void random_code_gives_a_site_inside_it_or_an_error(void **state)
 {
 	unsigned int seed = 1;
@@ -236,6 +255,7 @@ int main(void)
 		cmocka_unit_test(a_site_that_a_branch_passes_again_is_refused),
 		cmocka_unit_test(the_search_ends_with_the_given_code),
 		cmocka_unit_test(direct_calls_and_jumps_to_a_target_are_found),
+		cmocka_unit_test(returns_are_found_and_no_more_stored_than_asked_for),
 		cmocka_unit_test(random_code_gives_a_site_inside_it_or_an_error),
 	};
 
