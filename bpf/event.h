@@ -2,7 +2,8 @@
 /*
  * event: the records that the programs send.
  *
- * Kernel and user space share this header, stall.h, state.h, table.h and usdt.h, and no others.
+ * Kernel and user space share this header, gc.h, stall.h, state.h, table.h and usdt.h, and no
+ * others.
  * Every record begins with struct event_head, so that the agent's own records
  * (agent/sample/record.h) can stand in one stream with these.
  */
@@ -52,6 +53,7 @@ enum event_loss {
 	EVENT_LOSS_THREAD_STATE, /* no room for the thread's state */
 	EVENT_LOSS_LIVE_FULL, /* counted as allocated, but its free will not be seen */
 	EVENT_LOSS_FREE, /* a free that the ring had no room for: the live table is read again */
+	EVENT_LOSS_ARGUMENT, /* a probe's argument was not where its note says */
 	EVENT_LOSS_COUNT,
 };
 

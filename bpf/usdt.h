@@ -29,4 +29,13 @@ struct usdt_spec {
 };
 _Static_assert(sizeof(struct usdt_spec) == 64, "layout of the specs map");
 
+/* The cookie of a probe of provider otel_memory. */
+struct usdt_otel_cookie {
+	__u16 spec; /* its number */
+	__u8 is_free;
+	__u8 skips_file; /* the emitter's own frames tell nothing */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct usdt_otel_cookie) == 8, "a cookie has 64 bits");
+
 #endif

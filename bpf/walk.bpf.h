@@ -60,6 +60,7 @@ struct unwind_pending {
 struct unwind_context {
 	struct unwind_walk *walk;
 	struct task_struct *task; /* whose stack it is */
+	__u64 skip_start, skip_bytes; /* innermost frames in here are left out */
 };
 
 /* Another task's memory is read in programs that may sleep, which say so before they include this.
@@ -154,14 +155,23 @@ static __always_inline __u64 unwind_stepped_over(struct unwind_context *context)
 
 static long walk_frame(__u32 index, struct unwind_context *context)
 {
-	return unwind_step(context, context->walk) ? 0 : 1;
+	struct unwind_walk *walk = context->walk;
+
+	if (!unwind_step(context, walk))
+		return 1;
+	if (walk->frame_count == 1 && walk->frames[0] - context->skip_start < context->skip_bytes) {
+		walk->frame_count = 0;
+		walk->retry_sp = 0;
+	}
+	return 0;
 }
 
 /* Registers. */
 struct walk_start {
 	__u64 ip, sp, bp;
 	__u32 is_return, is_clone; /* as in struct unwind_walk */
-	__u32 skips_leaf, pad; /* the frame at ip is of no interest */
+	__u32 skips_leaf; /* the frame at ip is of no interest */
+	__u32 skips_file; /* nor are those that called it from the same mapping */
 };
 
 /* With what the current task last entered the kernel, by a system call or an interrupt. */
@@ -186,6 +196,16 @@ static __always_inline __u64 pushed_sp(struct unwind_context *context,
 	return (__u8)code == BREAKPOINT ? start->sp + sizeof(__u64) : 0;
 }
 
+static __always_inline void skip_mapping(struct unwind_context *context, __u64 ip)
+{
+	const struct unwind_map *map = unwind_find_map(context, context->walk, ip);
+
+	if (!map)
+		return;
+	context->skip_start = map->start;
+	context->skip_bytes = map->limit - map->start;
+}
+
 /*
  * Walks the task's stack from these registers. walk->frames and walk->frame_count hold the stack
  * afterwards; walk->end tells how the walk ended.
@@ -194,7 +214,7 @@ static __always_inline void walk_user(struct unwind_walk *walk, struct task_stru
 				      __u32 target, const struct walk_start *start)
 {
 	struct unwind_process *process = bpf_map_lookup_elem(&unwind_processes, &target);
-	struct unwind_context context = { walk, task };
+	struct unwind_context context = { .walk = walk, .task = task };
 
 	walk->frame_count = 1;
 	walk->ip = start->ip;
@@ -218,6 +238,8 @@ static __always_inline void walk_user(struct unwind_walk *walk, struct task_stru
 		walk->frame_count = 0;
 		walk->retry_sp = 0;
 	}
+	if (start->skips_file)
+		skip_mapping(&context, start->ip);
 	bpf_loop(EVENT_MAX_FRAMES + 1, walk_frame, &context, 0);
 }
 

@@ -85,6 +85,9 @@ static int choose_programs(struct kernel *kernel)
 	const struct pprofd_bpf *skel = kernel->skel;
 	bool is_session = kernel->mode == KERNEL_UPROBES_SESSION;
 	uint32_t type = kernel->mode == KERNEL_UPROBES_SINGLE ? 0 : ATTACH_UPROBE_MULTI;
+	struct bpf_program *multi[] = { skel->progs.alloc_enter, skel->progs.alloc_leave,
+					skel->progs.gc_step, skel->progs.gc_go_step,
+					skel->progs.otel_note };
 	int err = 0;
 
 	err = err ?: bpf_program__set_autoload(skel->progs.alloc_session, is_session);
@@ -93,12 +96,11 @@ static int choose_programs(struct kernel *kernel)
 		      ?: bpf_program__set_expected_attach_type(
 				 skel->progs.alloc_session,
 				 (enum bpf_attach_type)ATTACH_UPROBE_SESSION);
-	err = err
-		      ?: bpf_program__set_expected_attach_type(skel->progs.alloc_enter,
-							       (enum bpf_attach_type)type);
-	return err
-		       ?: bpf_program__set_expected_attach_type(skel->progs.alloc_leave,
-								(enum bpf_attach_type)type);
+	for (size_t i = 0; i < sizeof(multi) / sizeof(multi[0]); i++)
+		err = err
+			      ?: bpf_program__set_expected_attach_type(multi[i],
+								       (enum bpf_attach_type)type);
+	return err;
 }
 
 /*
@@ -256,6 +258,10 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 		.session_fd = is_session ? bpf_program__fd(skel->progs.alloc_session) : -1,
 		.cpu_fd = bpf_program__fd(skel->progs.cpu_tick),
 		.thread_fd = bpf_program__fd(skel->progs.thread_tick),
+		.gc_fd = bpf_program__fd(skel->progs.gc_step),
+		.gc_go_fd = bpf_program__fd(skel->progs.gc_go_step),
+		.otel_fd = bpf_program__fd(skel->progs.otel_note),
+		.usdt_specs_fd = bpf_map__fd(skel->maps.usdt_specs),
 	};
 }
 
@@ -354,6 +360,20 @@ static void remove_block(void *arg, const struct event_block *block, uint64_t id
 	(void)id;
 	if (block->target == removal->target)
 		bpf_map_delete_elem(removal->fd, block);
+}
+
+int kernel_forget_blocks(struct kernel *kernel, uint32_t host_pid, uint32_t target)
+{
+	struct removal removal = { bpf_map__fd(kernel->skel->maps.live), target };
+	int fd = bpf_map__fd(kernel->skel->maps.targets);
+	struct event_target value;
+	int err;
+
+	err = each_live_block(kernel, remove_block, &removal);
+	if (err || bpf_map_lookup_elem(fd, &host_pid, &value) || value.target != target)
+		return err;
+	value.live_count = 0;
+	return bpf_map_update_elem(fd, &host_pid, &value, BPF_EXIST);
 }
 
 void kernel_remove_target(struct kernel *kernel, uint32_t host_pid, uint32_t target)

@@ -35,6 +35,9 @@ struct kernel_programs {
 	int session_fd; /* for both ends; -1 elsewhere */
 	int cpu_fd;
 	int thread_fd; /* for a clock event of one thread */
+	/* For uprobe_attach_entries(): struct gc_cookie, the same, struct usdt_otel_cookie. */
+	int gc_fd, gc_go_fd, otel_fd;
+	int usdt_specs_fd; /* the map of the specs that the cookies name */
 };
 
 /* The maps that hold unwind tables; see bpf/table.h. */
@@ -78,6 +81,9 @@ void kernel_remove_target(struct kernel *kernel, uint32_t host_pid, uint32_t tar
 
 /* The map of struct event_target by host pid. */
 int kernel_targets_fd(const struct kernel *kernel);
+/* Of the target's blocks none is live any more. Returns 0 or -errno. */
+__attribute__((warn_unused_result)) int kernel_forget_blocks(struct kernel *kernel,
+							     uint32_t host_pid, uint32_t target);
 
 /* Calls visit for every process that the agent's PID namespace shows. Returns 0 or -errno. */
 int kernel_each_task(const struct kernel *kernel,

@@ -95,20 +95,23 @@ void afford_begin(const struct watcher_options *options, struct process *process
 {
 	const struct budget_reading at = read_account(options, process);
 
-	if (process->has_account || process->probe_count == 0 ||
+	if (process->has_account || !probelist_has(&process->probes, PROBELIST_ALLOC, NULL) ||
 	    options->budget_percent >= AFFORD_NO_LIMIT)
 		return;
 	process->has_account = true;
 	budget_init(&process->budget, options->budget_percent, options->hit_ns, &at);
 }
 
-static void take_probes_away(struct process *process)
+void afford_end(const struct watcher_options *options, struct process *process)
 {
-	for (size_t i = 0; i < process->probe_count; i++) {
-		if (process->probes[i].set)
-			uprobe_detach_later(process->probes[i].set);
-		process->probes[i].set = NULL;
-	}
+	const struct store_spending none = { .step = BUDGET_FULL };
+
+	if (!process->has_account)
+		return;
+	slicer_remove(options->slicer, process->id);
+	process->has_account = false;
+	process->budget = (struct budget){ .step = BUDGET_FULL };
+	store_set_spending(options->store, process->id, &none);
 }
 
 void afford_renew(const struct watcher_options *options, struct process *process)
@@ -124,12 +127,13 @@ void afford_renew(const struct watcher_options *options, struct process *process
 	if (process->budget.step != BUDGET_SLICES)
 		return;
 	slicer_remove(options->slicer, process->id);
-	for (size_t i = 0; i < process->probe_count && i < SLICER_MAX_FILES; i++)
-		target.files[target.file_count++] = (struct slicer_file){
-			process->probes[i].object,
-			process->probes[i].sites,
-			process->probes[i].site_count,
-		};
+	for (size_t i = 0; i < process->probes.count && target.file_count < SLICER_MAX_FILES; i++) {
+		const struct probelist_item *item = &process->probes.items[i];
+
+		if (item->purpose == PROBELIST_ALLOC)
+			target.files[target.file_count++] =
+				(struct slicer_file){ item->object, item->sites, item->site_count };
+	}
 	err = slicer_add(options->slicer, &target);
 	if (err)
 		log_warn("pid %d: slices: %s", process->pid, strerror(-err));
@@ -186,7 +190,7 @@ void afford_check(const struct watcher_options *options, struct process *process
 	step = budget_update(&process->budget, &reading);
 	if (step != before) {
 		process->sliced_ns = now_realtime_ns();
-		take_probes_away(process);
+		probelist_park(&process->probes, PROBELIST_ALLOC);
 		log_info("pid %d: allocation probes cost more than --budget %g: %s", process->pid,
 			 options->budget_percent,
 			 step == BUDGET_SLICES ? "they are sampled in slices of time"

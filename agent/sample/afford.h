@@ -30,6 +30,9 @@ void afford_begin(const struct watcher_options *options, struct process *process
  */
 void afford_check(const struct watcher_options *options, struct process *process);
 
+/* The target has no allocation probes any more: its account ends. */
+void afford_end(const struct watcher_options *options, struct process *process);
+
 /* A target that has slices has them in these files, too, from now on. */
 void afford_renew(const struct watcher_options *options, struct process *process);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ const char *const comments_losses[EVENT_LOSS_COUNT] = {
 	[EVENT_LOSS_THREAD_STATE] = "thread_state_full",
 	[EVENT_LOSS_LIVE_FULL] = "live_full",
 	[EVENT_LOSS_FREE] = "free_ring_full",
+	[EVENT_LOSS_ARGUMENT] = "argument",
 };
 
 const char *const comments_ends[EVENT_END_COUNT] = {
@@ -124,6 +126,12 @@ static int comment_stacks(const struct store *store, struct snapshot *snap)
 	return err;
 }
 
+/* Whether samples bring their weights along. */
+static bool is_weighted(const struct store_entry *entry)
+{
+	return strcmp(entry->source, "usdt") == 0 || strcmp(entry->source, "sampler") == 0;
+}
+
 static int comment_untracked(const struct aggregate_totals *totals, struct snapshot *snap)
 {
 	if (totals->untracked == 0)
@@ -187,7 +195,11 @@ static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
 					     entry->source[0] ? entry->source : "none");
 	if (!err && entry->allocator[0])
 		err = add_comment(snap, "allocator: %s", entry->allocator);
-	if (entry->source[0] || !has_runtime)
+	if (is_weighted(entry))
+		err = err
+			      ?: add_comment(snap,
+					     "interval: as the weights say that the process gives");
+	else if (entry->source[0] || !has_runtime)
 		err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
 	err = err
 		      ?: entry->spending.step == BUDGET_FULL ? comment_untracked(&totals, snap)
@@ -221,12 +233,18 @@ static int comment_missing(const struct store *store, struct snapshot *snap)
 	return err;
 }
 
-static int comment_pauses(const struct store *store, struct snapshot *snap)
+static int comment_pauses(const struct store *store, const struct store_entry *entry,
+			  struct snapshot *snap)
 {
 	int err;
 
-	err = add_comment(snap, "source: tracepoints of scheduler and memory; threads' pauses, "
-				"summed");
+	err = add_comment(snap, "gc pauses: %s",
+			  entry->gc[0] ? entry->gc : "no runtime that is known");
+	err = err
+		      ?: add_comment(
+				 snap,
+				 "source: tracepoints of scheduler and memory; threads' pauses, "
+				 "summed");
 	err = err
 		      ?: add_comment(snap,
 				     "threshold: waits for a CPU (run_queue) of less than %u us "
@@ -247,7 +265,7 @@ static int comment_stalls(const struct store *store, const struct store_entry *e
 
 	stallbook_totals(entry->stalls, &totals);
 	if (snap->kind == KIND_PAUSES)
-		err = comment_pauses(store, snap);
+		err = comment_pauses(store, entry, snap);
 	else
 		err = add_comment(snap, "source: tracepoint sched_switch; waits that have ended");
 	if (snap->kind == KIND_MUTEX)

@@ -134,7 +134,7 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 	struct golang_summary summary = { .count = 0 };
 	int err;
 
-	if (kind == KIND_HEAP && process->probe_count > 0)
+	if (kind == KIND_HEAP && probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
 		reading->label = aggregate_add_label(reading->aggregate, "allocator", "go", 0);
 	aggregate_begin_runtime(reading->aggregate, reading->set);
 	err = golang_each_record(process->golang, records, add_record, reading, &summary);

@@ -9,6 +9,7 @@
 #include "runtime/golang.h"
 #include "sample/afford.h"
 #include "sample/godump.h"
+#include "sample/notes.h"
 #include "sample/recorder.h"
 #include "sample/source.h"
 #include "sample/store.h"
@@ -21,23 +22,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
-
-#define PROCESS_MAX_FILES 64U
-
-/* By the file itself: an object is made anew when the file is renamed, while its probes stay. */
-static bool is_probed(const struct process *process, const struct object *object)
-{
-	struct stat have, wanted;
-
-	if (fstat(object_fd(object), &wanted))
-		return false;
-	for (size_t i = 0; i < process->probe_count; i++) {
-		if (fstat(object_fd(process->probes[i].object), &have) == 0 &&
-		    have.st_dev == wanted.st_dev && have.st_ino == wanted.st_ino)
-			return true;
-	}
-	return false;
-}
 
 static struct uprobe_site site_of(const struct entrypoint *entry)
 {
@@ -69,7 +53,7 @@ size_t process_order_sites(const struct allocator_file *file, struct uprobe_site
 }
 
 /* The sites of allocations, which stand behind those of frees. */
-static int keep_sites(struct process_probes *probes, const struct uprobe_site *sites, size_t count)
+static int keep_sites(struct probelist_item *probes, const struct uprobe_site *sites, size_t count)
 {
 	size_t frees = 0;
 
@@ -86,20 +70,16 @@ static int keep_sites(struct process_probes *probes, const struct uprobe_site *s
 static int attach_file(struct process *process, const struct kernel_programs *programs,
 		       const struct allocator_file *file)
 {
-	struct process_probes *larger = process->probes;
 	struct uprobe_site sites[ENTRYPOINTS_MAX];
 	const struct uprobe_place place = { process->pid, object_fd(file->object), sites,
 					    file->count };
-	struct process_probes fresh = { .object = file->object };
+	struct probelist_item fresh = { .purpose = PROBELIST_ALLOC, .object = file->object };
 	size_t slow = 0;
 	int err;
 
-	if (process->probe_count == PROCESS_MAX_FILES)
-		return -ENOSPC;
-	larger = reallocarray(larger, process->probe_count + 1, sizeof(*larger));
-	if (!larger)
-		return -ENOMEM;
-	process->probes = larger;
+	err = probelist_reserve(&process->probes);
+	if (err)
+		return err;
 	for (size_t i = 0; i < file->count; i++)
 		slow += !file->entries[i].is_cheap;
 	process_order_sites(file, sites);
@@ -110,8 +90,7 @@ static int attach_file(struct process *process, const struct kernel_programs *pr
 		free(fresh.sites);
 		return err;
 	}
-	object_ref(fresh.object);
-	larger[process->probe_count++] = fresh;
+	probelist_add(&process->probes, &fresh);
 	log_debug("pid %d: %zu allocation probes in %s, %zu of them single-stepped", process->pid,
 		  file->count, object_path(file->object), slow);
 	return 0;
@@ -143,7 +122,7 @@ static int attach_all(struct process *process, const struct watcher_options *opt
 	int err = 0;
 
 	for (size_t i = 0; i < allocator->count && !err; i++) {
-		if (is_probed(process, allocator->files[i].object))
+		if (probelist_has(&process->probes, PROBELIST_ALLOC, allocator->files[i].object))
 			continue;
 		err = attach_file(process, &programs, &allocator->files[i]);
 		if (!err)
@@ -154,21 +133,19 @@ static int attach_all(struct process *process, const struct watcher_options *opt
 }
 
 static void tell(const struct process *process, const struct watcher_options *options,
-		 const char *allocator, const char *waiting_for)
+		 const char *allocator, const char *source, const char *waiting_for)
 {
-	const char *source = process->probe_count > 0 ? "probes" : "";
-
 	if (waiting_for[0] != '\0')
 		log_warn("pid %d: %s", process->pid, waiting_for);
-	else if (process->probe_count == 0)
+	else if (source[0] == '\0')
 		return;
 	store_set_allocator(options->store, process->id, allocator, source, waiting_for);
 	recorder_set_allocator(options->recorder, process->id, allocator, source);
 }
 
 /* Returns -ESRCH if the process is gone; other errors cost the heap alone, and are told. */
-static int place_probes(struct process *process, const struct watcher_options *options,
-			struct allocator_finder *finder)
+static int place_on_allocator(struct process *process, const struct watcher_options *options,
+			      struct allocator_finder *finder)
 {
 	struct allocator allocator;
 	char waiting_for[128] = "";
@@ -177,7 +154,7 @@ static int place_probes(struct process *process, const struct watcher_options *o
 	if ((options->sources & SOURCE_PROBES) == 0)
 		return 0;
 	if (is_killed_by_probes(process->pid)) {
-		tell(process, options, "",
+		tell(process, options, "", "",
 		     "allocation probes: this kernel lets seccomp kill probed processes");
 		return 0;
 	}
@@ -191,13 +168,58 @@ static int place_probes(struct process *process, const struct watcher_options *o
 	err = attach_all(process, options, &allocator);
 	if (err && err != -ESRCH)
 		snprintf(waiting_for, sizeof(waiting_for), "allocation probes: %s", strerror(-err));
-	tell(process, options, allocator.name, waiting_for);
+	tell(process, options, allocator.name,
+	     probelist_has(&process->probes, PROBELIST_ALLOC, NULL) ? "probes" : "", waiting_for);
 	allocator_fini(&allocator);
 	return err == -ESRCH ? err : 0;
 }
 
+/*
+ * From now on the process tells of its allocations itself. Of those that probes have seen no free
+ * would be: they are forgotten.
+ */
+static void leave_to_emitter(struct process *process, const struct watcher_options *options,
+			     const struct notes_found *found)
+{
+	int err;
+
+	if (probelist_has(&process->probes, PROBELIST_ALLOC, NULL)) {
+		afford_end(options, process);
+		probelist_remove(&process->probes, PROBELIST_ALLOC);
+		err = kernel_forget_blocks(options->kernel, process->host_pid, process->id);
+		process->has_forgotten = true;
+		if (err)
+			log_warn("pid %d: blocks of former probes: %s", process->pid,
+				 strerror(-err));
+	}
+	tell(process, options, "", found->has_sampler ? "sampler" : "usdt", "");
+}
+
+/* Returns -ESRCH if the process is gone; other errors cost what cannot be probed, and are told. */
+static int place_probes(struct process *process, const struct watcher_options *options,
+			const struct process_finders *finders)
+{
+	struct notes_found found = { 0 };
+	int err;
+
+	err = notes_place(finders->notes, process, &found);
+	if (err == -ESRCH)
+		return err;
+	if (err)
+		log_warn("pid %d: probes of its own: %s", process->pid, strerror(-err));
+	store_set_gc(options->store, process->id, found.gc);
+	if ((options->collect & EVENT_COLLECT_ALLOC) == 0)
+		return 0;
+	if (!found.has_emitter) {
+		probelist_remove(&process->probes, PROBELIST_OTEL);
+		return place_on_allocator(process, options, finders->allocator);
+	}
+	leave_to_emitter(process, options, &found);
+	return 0;
+}
+
 int process_refresh(struct process *process, const struct watcher_options *options,
-		    struct allocator_finder *finder, uint64_t now_ns)
+		    const struct process_finders *finders, uint64_t now_ns)
 {
 	uint64_t fingerprint;
 	struct mapping_list fresh;
@@ -218,28 +240,15 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 	err = tables_publish(options->tables, process->id, &fresh);
 	if (err)
 		log_warn("pid %d: unwind tables: %s", process->pid, strerror(-err));
-	err = 0;
 	mapping_list_fini(&process->mappings);
 	process->mappings = fresh;
 	godump_open(options, process);
-	if ((options->collect & EVENT_COLLECT_ALLOC) != 0)
-		err = place_probes(process, options, finder);
-	return err;
+	return place_probes(process, options, finders);
 }
 
 void process_fini(struct process *process, bool is_gone)
 {
-	for (size_t i = 0; i < process->probe_count; i++) {
-		if (is_gone && process->probes[i].set)
-			uprobe_detach_later(process->probes[i].set);
-		else
-			uprobe_detach(process->probes[i].set);
-		free(process->probes[i].sites);
-		object_free(process->probes[i].object);
-	}
-	free(process->probes);
-	process->probes = NULL;
-	process->probe_count = 0;
+	probelist_fini(&process->probes, is_gone);
 	golang_free(process->golang);
 	process->golang = NULL;
 	mapping_list_fini(&process->mappings);

@@ -8,6 +8,7 @@
 #define PPROFD_SAMPLE_PROCESS_H
 
 #include "probe/budget.h"
+#include "sample/probelist.h"
 #include "sample/watcher.h"
 #include "target/mapping.h"
 
@@ -16,15 +17,13 @@
 
 struct allocator_finder;
 struct golang;
-struct uprobe_set;
 struct uprobe_site;
+struct notes_finder;
 
-/* Probes in one file. */
-struct process_probes {
-	struct object *object; /* a reference */
-	struct uprobe_set *set; /* NULL: taken away, to keep within the budget */
-	struct uprobe_site *sites; /* of allocations, to place them again for a while */
-	size_t site_count;
+/* What looks for places to probe. Borrowed. */
+struct process_finders {
+	struct allocator_finder *allocator;
+	struct notes_finder *notes;
 };
 
 struct process {
@@ -36,8 +35,8 @@ struct process {
 			 */
 	uint64_t maps_fingerprint, refreshed_ns;
 	struct mapping_list mappings;
-	struct process_probes *probes;
-	size_t probe_count;
+	struct probelist probes;
+	bool has_forgotten; /* blocks in the kernel that the store still holds */
 	struct golang *golang; /* NULL: no Go program, or one that cannot be read */
 	bool has_looked_for_go;
 	struct budget budget; /* of its allocation probes */
@@ -52,11 +51,12 @@ size_t process_order_sites(const struct allocator_file *file, struct uprobe_site
 
 /*
  * Reads the mappings again, and where they have changed tells the store and places probes in
- * allocators that have come. Returns 0, -ESRCH if the process is gone, or -errno.
+ * allocators, samplers and runtimes that have come. Returns 0, -ESRCH if the process is gone, or
+ * -errno.
  */
 __attribute__((warn_unused_result)) int process_refresh(struct process *process,
 							const struct watcher_options *options,
-							struct allocator_finder *finder,
+							const struct process_finders *finders,
 							uint64_t now_ns);
 
 /*

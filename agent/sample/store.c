@@ -172,6 +172,14 @@ void store_set_allocator(struct store *store, uint32_t id, const char *allocator
 	snprintf(entry->waiting_for, sizeof(entry->waiting_for), "%s", waiting_for);
 }
 
+void store_set_gc(struct store *store, uint32_t id, const char *gc)
+{
+	struct store_entry *entry = find_entry(store, id);
+
+	if (entry)
+		snprintf(entry->gc, sizeof(entry->gc), "%s", gc);
+}
+
 void store_set_runtime(struct store *store, uint32_t id, const char *runtime)
 {
 	struct store_entry *entry = find_entry(store, id);

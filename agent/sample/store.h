@@ -70,6 +70,8 @@ struct aggregate *store_aggregate(const struct store *store, uint32_t id);
 struct golist *store_goroutines(const struct store *store, uint32_t id);
 /* What the target's allocation probes cost it, and what was done about that. */
 void store_set_spending(struct store *store, uint32_t id, const struct store_spending *spending);
+/* Which runtimes' pauses are seen, and which not and why; copied. Shown in comments of pauses. */
+void store_set_gc(struct store *store, uint32_t id, const char *gc);
 /* The target keeps its profiles for STORE_KEEP_NS. */
 void store_end_target(struct store *store, uint32_t id, uint64_t now_ns);
 #define STORE_KEEP_NS 60000000000ULL

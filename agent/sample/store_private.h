@@ -30,6 +30,7 @@ struct store_entry {
 	bool has_ended;
 	char allocator[STATUS_NAME_BYTES], source[STATUS_NAME_BYTES];
 	char waiting_for[STATUS_REASON_BYTES];
+	char gc[STATUS_REASON_BYTES]; /* runtimes, and what of their pauses cannot be seen */
 };
 
 struct store {

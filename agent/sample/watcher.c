@@ -10,6 +10,7 @@
 #include "sample/afford.h"
 #include "sample/dump.h"
 #include "sample/godump.h"
+#include "sample/notes.h"
 #include "sample/process.h"
 #include "sample/reconcile.h"
 #include "sample/recorder.h"
@@ -40,13 +41,14 @@ struct candidate {
 
 struct watcher {
 	struct watcher_options options;
-	struct allocator_finder *finder;
+	struct process_finders finders;
 	struct table *processes; /* struct process by id */
 	struct candidate *candidates;
 	size_t candidate_count;
 	uint32_t last_id;
 	uint64_t refreshed_ns, budgets_ns, lost_frees, reset_ns;
 	bool has_new; /* targets whose threads are not watched yet */
+	bool must_reconcile;
 	uint32_t refusals; /* of tables that found no room, as of the last reset */
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
@@ -111,7 +113,10 @@ int watcher_new(const struct watcher_options *options, struct watcher **out)
 	if (watcher->candidates && watcher->pid_seen)
 		err = table_new(sizeof(uint32_t), sizeof(struct process), WATCHER_MAX_PROCESSES,
 				&watcher->processes);
-	err = err ?: allocator_finder_new(&watcher->finder);
+	err = err ?: allocator_finder_new(&watcher->finders.allocator);
+	err = err
+		      ?: notes_finder_new(options->kernel, options->collect, options->sources,
+					  &watcher->finders.notes);
 	if (err) {
 		watcher_free(watcher);
 		return err;
@@ -130,7 +135,8 @@ void watcher_free(struct watcher *watcher)
 			process_fini(table_entry(watcher->processes, i), false);
 	}
 	table_free(watcher->processes);
-	allocator_finder_free(watcher->finder);
+	allocator_finder_free(watcher->finders.allocator);
+	notes_finder_free(watcher->finders.notes);
 	free(watcher->candidates);
 	free(watcher->pid_seen);
 	free(watcher);
@@ -258,7 +264,7 @@ static int add_process(struct watcher *watcher, const struct candidate *from)
 	err = announce(watcher, id, from, exe);
 	err = err ?: kernel_add_target(watcher->options.kernel, from->host_pid, id, 0);
 	err = err
-		      ?: process_refresh(process, &watcher->options, watcher->finder,
+		      ?: process_refresh(process, &watcher->options, &watcher->finders,
 					 now_monotonic_ns());
 	if (!is_fatal(err))
 		err = kernel_add_target(watcher->options.kernel, from->host_pid, id,
@@ -382,8 +388,10 @@ static void on_process(struct watcher *watcher, const struct event_process *even
 
 static void refresh_one(struct watcher *watcher, struct process *process, uint64_t now_ns)
 {
-	int err = process_refresh(process, &watcher->options, watcher->finder, now_ns);
+	int err = process_refresh(process, &watcher->options, &watcher->finders, now_ns);
 
+	watcher->must_reconcile |= process->has_forgotten;
+	process->has_forgotten = false;
 	if (err && err != -ESRCH)
 		log_debug("pid %d: its mappings cannot be read: %s", process->pid, strerror(-err));
 }
@@ -523,13 +531,15 @@ static void find_lost_frees(struct watcher *watcher)
 	uint64_t lost = kernel_losses(watcher->options.kernel, EVENT_FREE, EVENT_LOSS_FREE);
 	int err;
 
-	if (lost == watcher->lost_frees)
+	if (lost == watcher->lost_frees && !watcher->must_reconcile)
 		return;
 	err = reconcile_live(&watcher->options);
-	if (err)
+	if (err) {
 		log_warn("lost frees cannot be found: %s", strerror(-err));
-	else
-		watcher->lost_frees = lost;
+		return;
+	}
+	watcher->lost_frees = lost;
+	watcher->must_reconcile = false;
 }
 
 /* What processes of the past have left behind in the kernel's tables makes room for those that

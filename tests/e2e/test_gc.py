@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pauses of runtimes: as many and as long as the runtimes themselves say."""
+
+import collections
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness import BUILD, Agent, Target
+from stall_records import gc_pauses
+
+TARGETS = os.path.join(os.path.dirname(__file__), "..", "targets")
+
+PYTHON = """
+import gc, json, sys
+print("ready", flush=True)
+for line in sys.stdin:
+    before = [generation["collections"] for generation in gc.get_stats()]
+    kept = []
+    for i in range(200000):
+        ring = [i]
+        ring.append([ring])
+        if i % 100 == 0:
+            kept.append([ring])
+    gc.collect()
+    gc.collect(0)
+    after = [generation["collections"] for generation in gc.get_stats()]
+    print(json.dumps([new - old for old, new in zip(before, after)]), flush=True)
+"""
+
+NODE = """
+let kept = [], i = 0;
+console.log("ready");
+process.stdin.once("data", () => {
+    const end = Date.now() + 2000;
+    while (Date.now() < end)
+        for (let j = 0; j < 1000; j++)
+            kept[i++ % 100000] = { a: i, b: [i, i + 1] };
+    console.log("done");
+    process.stdin.on("end", () => process.exit(0));
+    process.stdin.on("data", () => {});
+});
+"""
+
+
+class Watched:
+    """A target and an agent that records its pauses."""
+
+    def __init__(self, start, folder, process):
+        self.process = process
+        self.recording = folder / f"{process.pid}.rec"
+        self.agent = start(Agent, "--pid", process.pid, "--enable", "pauses", "--record",
+                           self.recording).ready()
+
+    def pauses(self, runtime):
+        """Ends the agent, and gives what it saw."""
+        self.agent.stop()
+        found = gc_pauses(self.recording)
+        assert {pause.runtime for pause in found} <= {runtime}
+        assert all(pause.frames for pause in found)
+        return found
+
+
+def count_causes(pauses):
+    return collections.Counter(pause.cause for pause in pauses)
+
+
+def seconds(pauses):
+    return sum(pause.seconds for pause in pauses)
+
+
+@pytest.fixture(scope="module")
+def garbage(tmp_path_factory):
+    """The folder of the compiled Java program."""
+    folder = tmp_path_factory.mktemp("java")
+    subprocess.run(["javac", "-d", folder, os.path.join(TARGETS, "java", "Garbage.java")],
+                   check=True)
+    return folder
+
+
+def needs(program):
+    found = subprocess.run(["which", program], capture_output=True, check=False).returncode == 0
+    return pytest.mark.skipif(not found, reason=f"there is no {program} here")
+
+
+# Cycles that run beside the program are no pauses: G1's are there for the second case.
+@needs("javac")
+@pytest.mark.parametrize("collector", ["Serial", "G1", "Parallel"])
+@pytest.mark.parametrize("heap", ["256m", "64m"])
+def test_java_pauses_are_those_of_the_log(start, folder, garbage, collector, heap):
+    log = folder / "gc.log"
+    java = start(Target, "/usr/bin/java", f"-XX:+Use{collector}GC", f"-Xmx{heap}",
+                 f"-Xlog:gc,safepoint:file={log}", "-cp", garbage, "Garbage", "2").ready()
+    before = re.findall(r"Pause .* [0-9.]+ms$", log.read_text(), re.M)
+    watched = Watched(start, folder, java)
+    java.send()
+    java.expect("done")
+    java.stop() # a cycle that had begun may end with two pauses more
+    pauses = [pause for pause in watched.pauses("hotspot")
+              if re.search("Collect|GC|G1", pause.cause)]
+    logged = [float(ms) for ms in
+              re.findall(r"Pause .* ([0-9.]+)ms$", log.read_text(), re.M)][len(before):]
+    assert len(logged) > 10
+    assert len(pauses) == len(logged)
+    assert seconds(pauses) == pytest.approx(sum(logged) / 1000, rel=0.1)
+    operations = set(re.findall(r'Safepoint "(\w+)"', log.read_text()))
+    assert set(count_causes(pauses)) <= operations
+
+
+def test_java_collections_on_demand_are_pauses(start, folder, garbage):
+    java = start(Target, "/usr/bin/java", "-XX:+UseSerialGC", "-cp", garbage, "Garbage",
+                 "0").ready()
+    watched = Watched(start, folder, java)
+    for _ in range(3):
+        subprocess.run(["jcmd", str(java.pid), "GC.run"], check=True, capture_output=True)
+    assert count_causes(watched.pauses("hotspot"))["GenCollectFull"] == 3
+    java.kill()
+
+
+def test_python_collections_are_counted_by_generation(start, folder):
+    python = start(Target, "/usr/bin/python3", "-c", PYTHON).ready()
+    watched = Watched(start, folder, python)
+    python.send()
+    counts = json.loads(python.line())
+    pauses = watched.pauses("cpython")
+    python.stop()
+    assert sum(counts) > 100
+    assert count_causes(pauses) == {f"generation {i}": count for i, count in enumerate(counts)}
+    assert 0 < seconds(pauses) < 30
+
+
+@needs("node")
+def test_node_pauses_are_those_of_its_own_trace(start, folder):
+    node = start(Target, "/usr/bin/node", "--trace-gc", "-e", NODE).ready()
+    watched = Watched(start, folder, node)
+    node.send()
+    lines = []
+    while (line := node.line()) != "done":
+        lines.append(line)
+    pauses = watched.pauses("v8")
+    node.kill()
+    traced = re.findall(r" ms: ([A-Z][\w -]*?) (?:\(\w+\) )?[0-9.]+ \(.*? MB, ([0-9.]+) /",
+                        "\n".join(lines))
+    assert len(traced) > 5
+    assert count_causes(pauses) == collections.Counter(name.lower() for name, _ in traced)
+    assert seconds(pauses) == pytest.approx(sum(float(ms) for _, ms in traced) / 1000, rel=0.1)
+
+
+def go_roots():
+    """The Go toolchains that there are: the system's, and what tests/go-versions has fetched."""
+    return ["system", *sorted(path.name for path in BUILD.glob("go/go1.*"))]
+
+
+def build_go(folder, name):
+    environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local", "GOFLAGS": "",
+                   "GOCACHE": str(BUILD / "go-cache")}
+    program = "go"
+    if name != "system":
+        root = (BUILD / "go" / name).resolve()
+        environment["GOROOT"] = str(root)
+        program = str(root / "bin" / "go")
+    path = folder / "garbage"
+    subprocess.run([program, "build", "-ldflags", "-s -w", "-o", path,
+                    os.path.abspath(os.path.join(TARGETS, "go", "garbage.go"))],
+                   check=True, env=environment, cwd=folder)
+    return path
+
+
+@needs("go")
+@pytest.mark.parametrize("name", go_roots())
+def test_go_pauses_are_those_of_the_runtime(start, folder, name):
+    path = build_go(folder, name)
+    version = subprocess.run(["go", "version", path], capture_output=True, text=True,
+                             check=True).stdout
+    minor = int(re.search(r"go1\.(\d+)", version)[1])
+    go = start(Target, str(path)).ready()
+    watched = Watched(start, folder, go)
+    go.send()
+    before, after = go.truth(), go.truth()
+    go.stop()
+    pauses = watched.pauses("go")
+    causes = count_causes(pauses)
+    cycles = after["cycles"] - before["cycles"]
+    assert cycles > 5
+    assert causes["GC sweep termination"] == cycles
+    assert causes["GC mark termination"] >= cycles # it may have to be tried again
+    assert causes["read mem stats"] == 2
+    collecting = [pause for pause in pauses if pause.cause.startswith("GC ")]
+    # To 1.21 the runtime does not tell the probed functions when a pause began.
+    assert seconds(collecting) == pytest.approx((after["pause_ns"] - before["pause_ns"]) / 1e9,
+                                                rel=0.001 if minor >= 22 else 0.15)
