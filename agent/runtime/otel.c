@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/otel.h"
+#include "object/object.h"
 #include "object/soname.h"
 #include "object/usdt.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define OTEL_PROVIDER "otel_memory"
@@ -44,10 +46,22 @@ static int visit(const struct usdt_probe *probe, void *arg)
 	return 0;
 }
 
+/* By how the library calls itself, or if it does not, by its file; libpprofd-musl.so, too. */
+static int check_sampler(const struct object *object, bool *is_sampler)
+{
+	const char *path = object_path(object), *base = strrchr(path, '/');
+	char name[sizeof(OTEL_SAMPLER)]; /* a longer one is cut */
+	int err = soname_read(object, name, sizeof(name));
+
+	if (err || name[0] == '\0')
+		snprintf(name, sizeof(name), "%s", base ? base + 1 : path);
+	*is_sampler = strcmp(name, OTEL_SAMPLER) == 0;
+	return err == -ENOMEM ? err : 0;
+}
+
 int otel_find_sites(const struct object *object, struct otel_sites *out)
 {
 	struct pass frees = { out, true }, allocs = { out, false };
-	char name[sizeof(OTEL_SAMPLER)];
 	size_t free_count;
 	int err;
 
@@ -63,8 +77,5 @@ int otel_find_sites(const struct object *object, struct otel_sites *out)
 		err = 0;
 	if (err || out->count == 0)
 		return err;
-	/* A longer one is cut: libpprofd-musl.so, too. */
-	err = soname_read(object, name, sizeof(name));
-	out->is_sampler = !err && strcmp(name, OTEL_SAMPLER) == 0;
-	return err == -ENOMEM ? err : 0;
+	return check_sampler(object, &out->is_sampler);
 }

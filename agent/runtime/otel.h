@@ -25,7 +25,7 @@ struct otel_site {
 };
 
 struct otel_sites {
-	bool is_sampler; /* libpprofd.so */
+	bool is_sampler; /* libpprofd.so, or one for another libc */
 	size_t count; /* 0: the file is no emitter */
 	struct otel_site items[OTEL_MAX_SITES]; /* frees first */
 };
