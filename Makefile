@@ -14,8 +14,9 @@ BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-d
 	libiberty-dev
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc musl-tools protobuf-compiler \
 	python3-protobuf python3-pytest golang-go curl gdb redis-server redis-tools sqlite3 xz-utils \
-	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils
-BENCH_PACKAGES := bpftrace elfutils llvm default-jdk-headless
+	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils \
+	default-jdk-headless
+BENCH_PACKAGES := bpftrace elfutils llvm
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \

@@ -2,17 +2,21 @@
 """Pauses of runtimes: as many and as long as the runtimes themselves say."""
 
 import collections
+import glob
 import json
 import os
+import pathlib
 import re
 import subprocess
 
 import pytest
 
-from harness import BUILD, Agent, Target
+from harness import BUILD, Agent, Target, wait_until
 from stall_records import gc_pauses
 
 TARGETS = os.path.join(os.path.dirname(__file__), "..", "targets")
+
+LIBPYTHON = glob.glob("/usr/lib/x86_64-linux-gnu/libpython3.*[0-9].so.1.0")
 
 PYTHON = """
 import gc, json, sys
@@ -28,7 +32,7 @@ for line in sys.stdin:
     gc.collect()
     gc.collect(0)
     after = [generation["collections"] for generation in gc.get_stats()]
-    print(json.dumps([new - old for old, new in zip(before, after)]), flush=True)
+    print(json.dumps([before, after]), flush=True)
 """
 
 NODE = """
@@ -49,11 +53,11 @@ process.stdin.once("data", () => {
 class Watched:
     """A target and an agent that records its pauses."""
 
-    def __init__(self, start, folder, process):
+    def __init__(self, start, folder, process, **options):
         self.process = process
         self.recording = folder / f"{process.pid}.rec"
         self.agent = start(Agent, "--pid", process.pid, "--enable", "pauses", "--record",
-                           self.recording).ready()
+                           self.recording, **options).ready()
 
     def pauses(self, runtime):
         """Ends the agent, and gives what it saw."""
@@ -120,16 +124,55 @@ def test_java_collections_on_demand_are_pauses(start, folder, garbage):
     java.kill()
 
 
-def test_python_collections_are_counted_by_generation(start, folder):
+def semaphores(pid, path):
+    """The counters that say how many listen to a probe of the process, as its memory has them."""
+    notes = subprocess.run(["readelf", "-nW", path], capture_output=True, text=True,
+                           check=True).stdout
+    maps = pathlib.Path(f"/proc/{pid}/maps").read_text()
+    # A library lies from its first mapping on, a program where its file says.
+    bias = int(re.search(rf"^(\w+)-.*{re.escape(path)}$", maps, re.M)[1], 16) \
+        if ".so" in path else 0
+    addresses = [bias + int(found, 16) for found in
+                 re.findall(r"Name: gc__\w+\n.*Semaphore: (0x[0-9a-f]+)", notes)]
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        return [int.from_bytes(os.pread(memory.fileno(), 2, address), "little")
+                for address in addresses]
+
+
+@pytest.mark.parametrize("mode", ["best", "multi", "single"])
+def test_python_collections_are_counted_by_generation(start, folder, mode):
     python = start(Target, "/usr/bin/python3", "-c", PYTHON).ready()
-    watched = Watched(start, folder, python)
+    watched = Watched(start, folder, python,
+                      env={} if mode == "best" else {"PPROFD_UPROBES": mode})
+    assert semaphores(python.pid, "/usr/bin/python3") == [1, 1]
     python.send()
-    counts = json.loads(python.line())
+    before, after = json.loads(python.line())
+    counts = [new - old for old, new in zip(before, after)]
     pauses = watched.pauses("cpython")
+    # Nothing is left behind.
+    assert semaphores(python.pid, "/usr/bin/python3") == [0, 0]
     python.stop()
     assert sum(counts) > 100
     assert count_causes(pauses) == {f"generation {i}": count for i, count in enumerate(counts)}
     assert 0 < seconds(pauses) < 30
+
+
+@pytest.mark.skipif(not LIBPYTHON, reason="there is no libpython here")
+def test_a_runtime_that_is_opened_later_is_seen(start, folder):
+    process = start(Target, "late-runtime", LIBPYTHON[0], PYTHON).ready()
+    watched = Watched(start, folder, process, env={})
+    process.send()
+    process.expect("open")
+    wait_until(lambda: max(semaphores(process.pid, LIBPYTHON[0])) == 1, 10, "the probes")
+    process.send()
+    process.expect("ready")
+    process.send()
+    before, after = json.loads(process.line())
+    causes = count_causes(watched.pauses("cpython"))
+    process.stop()
+    # What it collected while it began was seen only in part.
+    for i, (old, new) in enumerate(zip(before, after)):
+        assert new - old <= causes[f"generation {i}"] <= new
 
 
 @needs("node")
