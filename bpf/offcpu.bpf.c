@@ -31,6 +31,14 @@ struct {
 	__type(value, struct pace);
 } stall_cpu SEC(".maps");
 
+const volatile __u64 tick_ns SEC(".rodata") = 4000000; /* of the kernel's clock of ticks */
+
+/* Exact enough for a pace, and a tenth of the cost of the clock that stalls are measured by. */
+static __always_inline __u64 pace_now(void)
+{
+	return bpf_jiffies64() * tick_ns;
+}
+
 static __always_inline bool is_throttled(struct task_struct *task)
 {
 	if (bpf_core_field_exists(task->throttled))
@@ -111,22 +119,23 @@ static __always_inline bool is_part(const struct stall_thread *thread, enum even
 	       (cause == EVENT_CAUSE_RUN_QUEUE || cause == EVENT_CAUSE_THROTTLED);
 }
 
-static __always_inline __u32 take(struct stall_thread *thread, __u32 index, __u64 now_ns)
+static __always_inline __u32 take(struct stall_thread *thread, __u32 index)
 {
-	__u32 zero = 0, weight, cpu_weight;
-	struct pace *cpu = bpf_map_lookup_elem(&stall_cpu, &zero);
+	__u64 now_ns = pace_now();
+	__u32 zero = 0, weight;
+	struct pace *cpu;
 
-	if (!cpu || index >= STALL_PACES)
+	if (index >= STALL_PACES)
 		return 0;
 	weight = pace_take(&thread->paces[index], now_ns, THREAD_QUOTA);
 	if (!weight)
 		return 0;
-	cpu_weight = pace_take(cpu, now_ns, CPU_QUOTA);
-	return weight * cpu_weight;
+	cpu = bpf_map_lookup_elem(&stall_cpu, &zero);
+	return cpu ? weight * pace_take(cpu, now_ns, CPU_QUOTA) : 0;
 }
 
 static __always_inline void on_leave(struct stall_thread *thread, struct task_struct *task,
-				     bool preempt, __u64 now_ns)
+				     bool preempt)
 {
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 	struct stall_wait *wait = &thread->wait;
@@ -140,7 +149,7 @@ static __always_inline void on_leave(struct stall_thread *thread, struct task_st
 	cause = coarse_cause(task, preempt, state);
 	if (is_part(thread, cause))
 		return;
-	weight = take(thread, pace_of(cause, regs), now_ns);
+	weight = take(thread, pace_of(cause, regs));
 	if (!weight || !stall_is_current(thread, task))
 		return;
 	wait->weight = weight;
@@ -148,7 +157,7 @@ static __always_inline void on_leave(struct stall_thread *thread, struct task_st
 	wait->state = state;
 	wait->syscall = -1;
 	wait->lock = 0;
-	wait->start_ns = now_ns;
+	wait->start_ns = bpf_ktime_get_ns();
 	wait->run_delay = 0;
 	if (bpf_core_field_exists(task->sched_info.run_delay))
 		wait->run_delay = task->sched_info.run_delay;
@@ -179,10 +188,10 @@ static __always_inline __u64 queued_time(struct task_struct *task, const struct 
 	return queued_ns < duration_ns ? queued_ns : duration_ns;
 }
 
-static __always_inline void on_return(struct stall_thread *thread, struct task_struct *task,
-				      __u64 now_ns)
+static __always_inline void on_return(struct stall_thread *thread, struct task_struct *task)
 {
 	struct stall_wait *wait = &thread->wait;
+	__u64 now_ns = bpf_ktime_get_ns();
 	__u64 queued_ns = queued_time(task, wait, now_ns - wait->start_ns);
 
 	if (thread->open_ns)
@@ -195,15 +204,11 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(stall_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	struct stall_thread *leaves = stall_find(prev), *returns = stall_find(next);
-	__u64 now_ns;
 
-	if (!leaves && (!returns || !returns->wait.id))
-		return 0;
-	now_ns = bpf_ktime_get_ns();
 	if (returns && returns->wait.id)
-		on_return(returns, next, now_ns);
+		on_return(returns, next);
 	if (leaves)
-		on_leave(leaves, prev, preempt, now_ns);
+		on_leave(leaves, prev, preempt);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STALLS_PROGRAMS 10U
@@ -118,10 +119,14 @@ static int choose(struct stalls *stalls, const struct pprofd_bpf *skel, const st
 int stalls_new(struct pprofd_bpf *skel, const struct btf *btf, struct stalls **out)
 {
 	struct stalls *stalls = calloc(1, sizeof(*stalls));
+	struct timespec tick;
 	int err;
 
 	if (!stalls)
 		return -ENOMEM;
+	/* What the coarse clock resolves is the kernel's tick. */
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 && tick.tv_nsec > 0)
+		skel->rodata->tick_ns = (uint64_t)tick.tv_nsec;
 	err = choose(stalls, skel, btf);
 	if (err) {
 		stalls_free(stalls);

@@ -17,9 +17,9 @@ struct pprofd_bpf;
 struct stalls;
 
 /*
- * Chooses the programs that this kernel can have: between open and load of the skeleton, which is
- * borrowed until stalls_free(), as PPROFD_WITHOUT_TRACEPOINT=NAME in the environment would have
- * it. Returns 0 or -errno.
+ * Sets the programs up, and chooses those that this kernel can have: between open and load of the
+ * skeleton, which is borrowed until stalls_free(), as PPROFD_WITHOUT_TRACEPOINT=NAME in the
+ * environment would have it. Returns 0 or -errno.
  */
 __attribute__((warn_unused_result)) int stalls_new(struct pprofd_bpf *skel, const struct btf *btf,
 						   struct stalls **out);
