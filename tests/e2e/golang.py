@@ -81,7 +81,9 @@ def frames_by_location(profile):
     """Of every location: (function, file, line) of its frames, innermost first."""
     def place(line):
         function = profile.function[line.function_id - 1]
-        return profile.text(function.name), profile.text(function.filename), line.line
+        name, file = profile.text(function.name), profile.text(function.filename)
+        # One init stands for the variables of all files; Go's encoder names one of these for all.
+        return name, "" if name.endswith(".init") else file, line.line
 
     # Where a thread's record is not filled, Go itself writes frames without a name.
     return {location.id: tuple(frame for frame in map(place, location.line) if frame[0])
@@ -106,6 +108,10 @@ def is_program(stack):
     return any(frame[0].startswith("main.") for frame in stack)
 
 
+def kept_labels(labels):
+    return tuple(sorted(pair for pair in labels.items() if pair[0] not in OURS))
+
+
 def rows(profile, keep=lambda stack: True, depth=None):
     """
     {(stack, labels): values} of a profile, of so many innermost frames. What nobody counts is left
@@ -116,8 +122,7 @@ def rows(profile, keep=lambda stack: True, depth=None):
     for sample in profile.sample:
         stack = tuple(frame for number in sample.location_id for frame in places[number])[:depth]
         if any(sample.value) and keep(stack):
-            labels = pprof_check.labels(sample)
-            key = stack, tuple(sorted(pair for pair in labels.items() if pair[0] not in OURS))
+            key = stack, kept_labels(pprof_check.labels(sample))
             found[key] = tuple(map(sum, zip(found[key], sample.value)))
     return dict(found)
 
@@ -136,22 +141,22 @@ def text_blocks(text):
         counts = COUNT_LINE.fullmatch(line) or HEAP_LINE.fullmatch(line)
         frame = FRAME_LINE.fullmatch(line)
         if counts:
-            blocks.append((tuple(map(int, counts.groups()[:-1])), [], []))
+            blocks.append((tuple(map(int, counts.groups()[:-1])), {}, []))
         elif line.startswith("# labels: "):
-            blocks[-1][1].append(line)
+            blocks[-1][1].update(json.loads(line[len("# labels: "):]))
         elif frame:
             blocks[-1][2].append((frame[1], frame[2], int(frame[3] or 0)))
         else:
-            assert not line, line
+            assert not line or line.startswith("# "), line
     return blocks
 
 
-def text_rows(text, keep=lambda stack: True):
-    """{(stack, labels): values} of the form debug=1, where leading runtime frames are not named."""
+def text_rows(text, keep=lambda stack: True, depth=None):
+    """As rows(), of the form debug=1, where leading runtime frames are not named."""
     found = {}
     for values, labels, stack in text_blocks(text):
         if any(values) and keep(stack):
-            key = tuple(stack), tuple(labels)
+            key = tuple(stack[:depth]), kept_labels(labels)
             found[key] = tuple(map(sum, zip(found.get(key, (0,) * len(values)), values)))
     return found
 
@@ -168,6 +173,18 @@ def differences(theirs, ours, slack=0):
         stack, labels = key
         lines.append(f"own {own} ours {mine} {labels}:")
         lines += [f"    {name} {os.path.basename(file or '')}:{line}" for name, file, line in stack]
+    return lines
+
+
+def dump_differences(theirs, ours):
+    lines = []
+    for number in sorted(set(theirs) | set(ours)):
+        own, mine = theirs.get(number), ours.get(number)
+        if own != mine:
+            lines.append(f"goroutine {number}")
+            for one, other in zip(own or ("-",) * 3, mine or ("-",) * 3):
+                if one != other:
+                    lines.append(f"    own  {one}\n    ours {other}")
     return lines
 
 
