@@ -11,8 +11,8 @@ VERSION := 0.1.0
 
 BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-dev libdw-dev \
 	zlib1g-dev liblzma-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libzydis-dev \
-	libiberty-dev
-TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc musl-tools protobuf-compiler \
+	libiberty-dev systemtap-sdt-dev musl-tools
+TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc protobuf-compiler \
 	python3-protobuf python3-pytest golang-go curl gdb redis-server redis-tools sqlite3 xz-utils \
 	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils \
 	default-jdk-headless
@@ -27,6 +27,8 @@ BPF_CFLAGS := -std=gnu17 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -I. \
 	-I/usr/include/x86_64-linux-gnu -Wall -Wextra -Werror -Wno-gnu-variable-sized-type-not-at-end -Wno-unused-parameter
 
 AGENT_SOURCES := $(filter-out agent/main.c,$(shell find agent -name '*.c' -not -path 'agent/sampler/*' | sort))
+SAMPLER_SOURCES := $(wildcard agent/sampler/*.c)
+SAMPLER_OBJECTS := $(SAMPLER_SOURCES:%.c=$(BUILD)/%.o)
 AGENT_OBJECTS := $(AGENT_SOURCES:%.c=$(BUILD)/%.o)
 GENERATED := $(BUILD)/proto/profile.pb-c.h $(BUILD)/bpf/pprofd.skel.h
 BPF_OBJECTS := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
@@ -39,7 +41,7 @@ FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
-all: $(BUILD)/pprofd
+all: $(BUILD)/pprofd $(BUILD)/libpprofd.so $(BUILD)/libpprofd-musl.so
 
 # $(call install,PACKAGES): from Debian by name, and only what is missing.
 define install
@@ -80,6 +82,19 @@ $(BUILD)/agent/%.o: agent/%.c $(GENERATED) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# What lives in other programs: nothing below the stack pointer, no names that clash, no library but libc.
+# musl loads no initial-exec TLS at run time; its headers come first, the probes' from behind them.
+SAMPLER_FLAGS := -std=gnu17 -O2 -g -fPIC -shared -fvisibility=hidden -mno-red-zone -fomit-frame-pointer \
+	-fexceptions -fno-builtin -DNDEBUG -D_GNU_SOURCE -Iagent -I. $(WARNINGS) \
+	-Wl,-Bsymbolic,-z,nodelete,-z,relro,-z,now,-z,defs
+$(BUILD)/libpprofd.so: $(SAMPLER_SOURCES) $(wildcard agent/sampler/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(SAMPLER_FLAGS) -ftls-model=initial-exec -o $@ $(SAMPLER_SOURCES)
+$(BUILD)/libpprofd-musl.so: $(SAMPLER_SOURCES) $(wildcard agent/sampler/*.h) Makefile
+	@mkdir -p $(@D)
+	musl-gcc $(SAMPLER_FLAGS) -mtls-dialect=gnu2 -idirafter /usr/include -idirafter \
+		/usr/include/x86_64-linux-gnu -o $@ $(SAMPLER_SOURCES)
+
 $(BUILD)/proto/profile.pb-c.c $(BUILD)/proto/profile.pb-c.h &: proto/profile.proto
 	@mkdir -p $(BUILD)/proto
 	protoc-c --c_out=$(BUILD) proto/profile.proto
@@ -98,9 +113,13 @@ $(BUILD)/web/%.o: web/%
 	@mkdir -p $(@D)
 	ld -r -b binary -z noexecstack -o $@ $<
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libagent.a
+# The tests of the sampler take of its parts what they do not bring themselves.
+$(BUILD)/libsampler.a: $(filter-out %/wrap.o %/operators.o %/export.o %/probe.o,$(SAMPLER_OBJECTS))
+	@rm -f $@
+	ar rcs $@ $^
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libagent.a $(BUILD)/libsampler.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libagent.a $(LDLIBS) -lcmocka
+	$(CC) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(BUILD)/libsampler.a $(BUILD)/libagent.a $(LDLIBS) -lcmocka
 unit: $(UNIT_TESTS)
 	@tests/run-unit $(UNIT_TESTS)
 

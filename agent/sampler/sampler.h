@@ -65,9 +65,8 @@ enum sampler_function {
 
 /*
  * One function of the allocator. Whoever redirects calls first writes into real where they went
- * before, then points them to wrapper. real is never 0: before the first call it leads to code of
- * the library that looks for the function itself, among the objects behind the library in load
- * order, then among all.
+ * before, then points them to wrapper. While real is 0, the library looks for the function itself
+ * when it is first called: among the objects behind the library in load order, then among all.
  */
 struct sampler_entry {
 	char name[SAMPLER_NAME_BYTES]; /* as in a symbol table */
