@@ -149,7 +149,11 @@ go-targets: $(BUILD)/go/complete
 	for go in $(BUILD)/go/go1.*; do for flavour in $(GO_FLAVOURS); do \
 		tests/build-go $(BUILD) service $${go##*/go} $$flavour >/dev/null || exit; done; done
 
-e2e: all go-targets $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
+# The injector by itself, to be ended at any moment.
+$(BUILD)/inject-driver: tests/e2e/inject-driver.c $(BUILD)/libagent.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+e2e: all go-targets $(BUILD)/inject-driver $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
 	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
 bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))

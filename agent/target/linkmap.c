@@ -100,6 +100,18 @@ bool linkmap_is_complete(pid_t pid)
 	return read_header(pid, &header) == 0 && header.r_map && header.r_state == RT_CONSISTENT;
 }
 
+int linkmap_first(pid_t pid, uint64_t *address)
+{
+	struct r_debug header;
+	int err;
+
+	err = read_header(pid, &header);
+	if (!err && header.r_map && header.r_state != RT_CONSISTENT)
+		err = -EAGAIN;
+	*address = (uintptr_t)header.r_map;
+	return err;
+}
+
 int linkmap_interpreter(pid_t pid, char *path, size_t path_bytes)
 {
 	uint64_t address, bytes;

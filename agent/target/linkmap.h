@@ -24,6 +24,12 @@ struct linkmap {
  */
 __attribute__((warn_unused_result)) int linkmap_read(pid_t pid, struct linkmap *out);
 
+/*
+ * Stores the address of the list's first struct link_map, 0 where there is none: the list changes
+ * at any time. Returns 0, -EAGAIN while the linker says that it is changing it, or -errno.
+ */
+__attribute__((warn_unused_result)) int linkmap_first(pid_t pid, uint64_t *address);
+
 /* Whether the linker says that its list is whole (RT_CONSISTENT) and not empty. */
 bool linkmap_is_complete(pid_t pid);
 

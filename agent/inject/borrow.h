@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * borrow: makes a thread of another process that sleeps in a system call call functions for us, and
+ * gives it back as it was. The process's other threads go on.
+ *
+ * At no moment does the thread depend on us: what it calls returns through a signal frame
+ * (inject/frame.h) that sets all right by itself. If we die, the kernel lets it run on.
+ *
+ * All calls for one thread must come from the thread that took it; the kernel lets go of all that
+ * a thread has taken when that thread ends, and not before where borrow_call() timed out.
+ */
+#ifndef PPROFD_INJECT_BORROW_H
+#define PPROFD_INJECT_BORROW_H
+
+#include "inject/remote.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+struct borrow;
+
+struct borrow_call {
+	uint64_t function;
+	uint64_t args[3];
+	long watched; /* the number of a system call that it will make */
+	int64_t result; /* of that one, or -ENOSYS if it was not made */
+};
+
+/*
+ * Stops thread tid of the process that memory (borrowed) belongs to, until deadline_ns of
+ * CLOCK_MONOTONIC. Returns 0, -EPERM if it is traced by another one, -EAGAIN if it was not in a
+ * system call, -ETIMEDOUT, -ESRCH, -ENOMEM or -errno; then it runs on as if nothing had been.
+ */
+__attribute__((warn_unused_result)) int borrow_take(const struct remote *memory, pid_t tid,
+						    uint64_t deadline_ns, struct borrow **out);
+
+/* Its registers when it was stopped. Borrowed. */
+const struct user_regs_struct *borrow_regs(const struct borrow *borrow);
+
+/*
+ * Prepares calls: puts the frame on its stack, and remembers the word at errno_at. restorer as
+ * frame_build() has it. Returns 0, -ENOTSUP if the thread's state fits in no frame, or -errno.
+ */
+__attribute__((warn_unused_result)) int borrow_prepare(struct borrow *borrow, uint64_t restorer,
+						       uint64_t errno_at);
+
+/* Puts a text of up to FRAME_TEXT_BYTES where it stays during calls, and stores its address. */
+__attribute__((warn_unused_result)) int borrow_put_text(struct borrow *borrow, const char *text,
+							uint64_t *address);
+
+/*
+ * Lets it call a function, with signals blocked but those of its own faults, and waits for the
+ * return. Returns 0; -EIO if the function crashed, and the thread was given back as it was;
+ * -ETIMEDOUT, after which the thread completes the call on its own; -ESRCH if it has ended, or
+ * -errno. After a failure only borrow_return() may follow.
+ */
+__attribute__((warn_unused_result)) int borrow_call(struct borrow *borrow, struct borrow_call *call,
+						    uint64_t deadline_ns);
+
+/* Gives the thread back, frees, and returns for how many nanoseconds it was not its own. */
+uint64_t borrow_return(struct borrow *borrow);
+
+#endif

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "inject/load.h"
+#include "base/now.h"
+#include "inject/borrow.h"
+#include "inject/calm.h"
+#include "inject/frame.h"
+#include "inject/loaded.h"
+#include "target/mapping.h"
+#include "target/procfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOAD_MEMFD_NAME "libpprofd.so"
+#define LOAD_MEMFD_LINK "/memfd:" LOAD_MEMFD_NAME " (deleted)"
+#define LOAD_MEMFD_CLOEXEC 0x1U
+#define LOAD_MEMFD_EXEC 0x10U /* Linux 6.3 */
+#define LOAD_MAX_BYTES (64U << 20)
+#define LOAD_MAX_SLEEPERS 32
+#define LOAD_STOP_NS 20000000 /* that a thread may take to stop */
+#define LOAD_CALL_NS 2000000000
+#define LOAD_PAUSE_NS 10000000
+
+struct load {
+	const struct load_request *request;
+	struct calm *calm;
+	uint64_t fingerprint; /* of the mappings that calm knows */
+	unsigned char *bytes;
+	size_t len;
+	pid_t tid; /* the thread that is tried */
+	int err;
+	uint64_t stopped_ns;
+	const char *reason; /* why the last one would not do */
+};
+
+static int read_library(struct load *load)
+{
+	struct stat info;
+	ssize_t got;
+	int err = 0, fd;
+
+	fd = open(load->request->path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &info))
+		err = -errno;
+	else if (!S_ISREG(info.st_mode) || info.st_size <= 0 || info.st_size > LOAD_MAX_BYTES)
+		err = -EINVAL;
+	if (err)
+		goto out;
+	load->len = (size_t)info.st_size;
+	load->bytes = malloc(load->len);
+	if (!load->bytes) {
+		err = -ENOMEM;
+		goto out;
+	}
+	got = pread(fd, load->bytes, load->len, 0);
+	if (got != (ssize_t)load->len)
+		err = got < 0 ? -errno : -EINVAL;
+out:
+	close(fd);
+	return err;
+}
+
+static int call_syscall(struct load *load, struct borrow *borrow, struct borrow_call *call)
+{
+	call->function = load->request->places->syscall;
+	call->watched = (long)call->args[0];
+	return borrow_call(borrow, call, now_monotonic_ns() + LOAD_CALL_NS);
+}
+
+static int create_memfd(struct load *load, struct borrow *borrow, int *fd)
+{
+	struct borrow_call call = { .args = { SYS_memfd_create, 0,
+					      LOAD_MEMFD_CLOEXEC | LOAD_MEMFD_EXEC } };
+	int err;
+
+	err = borrow_put_text(borrow, LOAD_MEMFD_NAME, &call.args[1]);
+	err = err ?: call_syscall(load, borrow, &call);
+	if (!err && call.result == -EINVAL) {
+		call.args[2] = LOAD_MEMFD_CLOEXEC;
+		err = call_syscall(load, borrow, &call);
+	}
+	if (!err && call.result < 0)
+		err = (int)call.result;
+	*fd = (int)call.result;
+	return err;
+}
+
+/* The number may mean another file by now, if the process closes what it does not know. */
+static int write_memfd(const struct load *load, int target_fd)
+{
+	char path[64], link[64];
+	ssize_t len, done;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", load->request->memory->pid, target_fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, link, sizeof(link) - 1);
+	link[len > 0 ? len : 0] = '\0';
+	if (strcmp(link, LOAD_MEMFD_LINK) != 0) {
+		err = -EBADF;
+		goto out;
+	}
+	done = pwrite(fd, load->bytes, load->len, 0);
+	if (done != (ssize_t)load->len)
+		err = done < 0 ? -errno : -ENOSPC;
+out:
+	close(fd);
+	return err;
+}
+
+static bool is_loaded(const struct load *load, const char *name)
+{
+	struct loaded_list list;
+	bool is_there = false;
+
+	if (loaded_read(load->request->memory, &list))
+		return false;
+	for (size_t i = 0; i < list.count; i++)
+		is_there = is_there || strcmp(list.items[i].name, name) == 0;
+	loaded_fini(&list);
+	return is_there;
+}
+
+static int open_memfd(struct load *load, struct borrow *borrow, int fd)
+{
+	const struct places *places = load->request->places;
+	struct borrow_call call = { .function = places->open_library, .watched = -1 };
+	struct borrow_call clear = { .function = places->clear_error, .watched = -1 };
+	char name[FRAME_TEXT_BYTES];
+	int err;
+
+	snprintf(name, sizeof(name), LOAD_NAME "%d", fd);
+	err = borrow_put_text(borrow, name, &call.args[0]);
+	call.args[1] = places->open_flags;
+	err = err ?: borrow_call(borrow, &call, now_monotonic_ns() + LOAD_CALL_NS);
+	if (err || is_loaded(load, name))
+		return err;
+	load->reason = "its dynamic linker refused the library";
+	if (clear.function)
+		err = borrow_call(borrow, &clear, now_monotonic_ns() + LOAD_CALL_NS);
+	return err ?: -ENOEXEC;
+}
+
+static int load_on(struct load *load, struct borrow *borrow)
+{
+	const struct places *places = load->request->places;
+	struct borrow_call close_call = { .args = { SYS_close } };
+	uint64_t errno_at = borrow_regs(borrow)->fs_base + (uint64_t)places->errno_offset;
+	int err, closed, fd;
+
+	err = borrow_prepare(borrow, places->restorer, errno_at);
+	if (err) {
+		load->reason = "has registers that cannot be saved";
+		return -EAGAIN;
+	}
+	err = create_memfd(load, borrow, &fd);
+	if (err)
+		return err;
+	err = write_memfd(load, fd);
+	err = err ?: open_memfd(load, borrow, fd);
+	if (err == -ETIMEDOUT || err == -EIO || err == -ESRCH)
+		return err;
+	close_call.args[1] = (uint64_t)fd;
+	closed = call_syscall(load, borrow, &close_call);
+	return err ?: closed;
+}
+
+static bool has_filter(pid_t pid, pid_t tid)
+{
+	char name[32], text[4096];
+	const char *line;
+
+	snprintf(name, sizeof(name), "task/%d/status", tid);
+	if (procfs_read(pid, name, text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nSeccomp:");
+	return line && atoi(line + strlen("\nSeccomp:")) != 0;
+}
+
+/* -EAGAIN: another thread, or this one at another time, may do. */
+static void try_thread(struct load *load)
+{
+	const struct load_request *request = load->request;
+	struct borrow *borrow;
+	const char *reason;
+	uint64_t stopped_ns;
+
+	load->err = -EAGAIN;
+	if (has_filter(request->memory->pid, load->tid)) {
+		load->reason = "has a seccomp filter";
+		return;
+	}
+	load->err =
+		borrow_take(request->memory, load->tid, now_monotonic_ns() + LOAD_STOP_NS, &borrow);
+	if (load->err == -ETIMEDOUT || load->err == -ESRCH) {
+		load->reason = "did not stop";
+		load->err = -EAGAIN;
+	}
+	if (load->err)
+		return;
+	reason = calm_judge(load->calm, borrow_regs(borrow));
+	if (reason) {
+		load->reason = reason;
+		load->err = -EAGAIN;
+	} else {
+		load->err = load_on(load, borrow);
+	}
+	stopped_ns = borrow_return(borrow);
+	if (stopped_ns > load->stopped_ns)
+		load->stopped_ns = stopped_ns;
+}
+
+static void *run_try(void *arg)
+{
+	try_thread(arg);
+	return NULL;
+}
+
+/* A thread of our own for each, so that the kernel lets go of what could not be given back. */
+static int try_one(struct load *load, pid_t tid)
+{
+	pthread_t thread;
+	int err;
+
+	load->tid = tid;
+	err = pthread_create(&thread, NULL, run_try, load);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	return load->err;
+}
+
+/* Reads mappings and tables again if the process has changed them. */
+static int refresh_calm(struct load *load)
+{
+	const struct load_request *request = load->request;
+	uint64_t fingerprint;
+	int err;
+
+	err = mapping_fingerprint(request->memory->pid, &fingerprint);
+	if (err || (load->calm && fingerprint == load->fingerprint))
+		return err;
+	calm_free(load->calm);
+	load->calm = NULL;
+	load->fingerprint = fingerprint;
+	return calm_new(request->memory, request->places, request->cache, &load->calm);
+}
+
+static int try_all(struct load *load)
+{
+	pid_t tids[LOAD_MAX_SLEEPERS];
+	bool in_linker;
+	size_t count;
+	int err;
+
+	err = refresh_calm(load);
+	if (err)
+		return err;
+	count = calm_list(load->calm, tids, LOAD_MAX_SLEEPERS, &in_linker);
+	if (in_linker) {
+		load->reason = "is in the dynamic linker";
+		return -EAGAIN;
+	}
+	err = -EAGAIN;
+	for (size_t i = 0; i < count && err == -EAGAIN; i++)
+		err = try_one(load, tids[i]);
+	return err;
+}
+
+static int try_until(struct load *load)
+{
+	const struct timespec pause = { .tv_nsec = LOAD_PAUSE_NS };
+	int err;
+
+	while ((err = try_all(load)) == -EAGAIN && now_monotonic_ns() < load->request->deadline_ns)
+		nanosleep(&pause, NULL);
+	return err;
+}
+
+static void explain(const struct load *load, int err, char *reason)
+{
+	if (err == -EAGAIN)
+		snprintf(reason, LOAD_REASON_BYTES, "no thread of it could be borrowed in time%s%s",
+			 load->reason ? ": one " : "", load->reason ? load->reason : "");
+	else if (err == -EPERM)
+		snprintf(reason, LOAD_REASON_BYTES, "it is traced already, or may not be");
+	else if (err == -EIO)
+		snprintf(reason, LOAD_REASON_BYTES, "its dynamic linker crashed, and was left");
+	else if (err == -ETIMEDOUT)
+		snprintf(reason, LOAD_REASON_BYTES, "its dynamic linker has not returned");
+	else if (err == -ENOEXEC && load->reason)
+		snprintf(reason, LOAD_REASON_BYTES, "%s", load->reason);
+	else
+		snprintf(reason, LOAD_REASON_BYTES, "%s", strerror(-err));
+}
+
+int load_library(const struct load_request *request, uint64_t *stopped_ns,
+		 char reason[LOAD_REASON_BYTES])
+{
+	struct load load = { .request = request };
+	int err;
+
+	err = read_library(&load);
+	if (err) {
+		snprintf(reason, LOAD_REASON_BYTES, "the library %s cannot be read: %s",
+			 request->path, strerror(-err));
+		goto out;
+	}
+	err = try_until(&load);
+	if (err)
+		explain(&load, err, reason);
+	if (err == -EAGAIN || err == -EPERM)
+		err = -EBUSY;
+out:
+	*stopped_ns = load.stopped_ns;
+	calm_free(load.calm);
+	free(load.bytes);
+	return err;
+}

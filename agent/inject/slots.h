@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slots: the words through which an object calls functions of others, led to wrappers and back.
+ *
+ * Each word is written by itself and is right before and after: at any moment part of the words may
+ * lead to the wrappers and part not.
+ */
+#ifndef PPROFD_INJECT_SLOTS_H
+#define PPROFD_INJECT_SLOTS_H
+
+#include "inject/loaded.h"
+#include "inject/remote.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct slots_function {
+	const char *name; /* the caller's */
+	uint64_t wrapper, real; /* addresses in the target */
+};
+
+/* Of words that belong to the functions. Added to, never set. */
+struct slots_count {
+	uint64_t written;
+	uint64_t right; /* they held what they should */
+	uint64_t left; /* they led to neither: bound to another definition, or not to be read */
+};
+
+struct slots_plan {
+	const struct slots_function *functions;
+	size_t count; /* at most 254 */
+	bool is_undo; /* wrappers back to the real functions */
+};
+
+/*
+ * Leads all words of the object that hold real, or that are not bound yet, to wrapper; or, to undo,
+ * those that hold wrapper to real. Returns 0, -EPERM if the kernel forbids it, -ENOMEM, -E2BIG if
+ * the object's tables are over the maximum, or -errno of reading them.
+ */
+__attribute__((warn_unused_result)) int slots_apply(const struct remote *memory,
+						    const struct loaded *object,
+						    const struct slots_plan *plan,
+						    struct slots_count *count);
+
+#endif
