@@ -6,7 +6,6 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,15 +18,14 @@
 #include <time.h>
 
 #define BORROW_XSTATE_BYTES 16384
-#define BORROW_SPINS 64
-#define BORROW_NAP_NS 50000
+#define BORROW_NAP_NS 20000
 #define BORROW_RETURN_NS 1000000000
 #define BORROW_SYSCALL_STOP (SIGTRAP | 0x80)
 #define BORROW_FLAGS_CLEARED 0x40500 /* alignment check, direction, trap */
 
 enum borrow_state {
 	BORROW_HELD, /* stopped where it was */
-	BORROW_AT_END, /* stopped where it enters rt_sigreturn */
+	BORROW_AT_END, /* stopped where it enters rt_sigreturn, or on the way there */
 	BORROW_GONE, /* not ours any more */
 };
 
@@ -64,7 +62,7 @@ static int wait_stop(struct borrow *borrow, uint64_t deadline_ns, int *status)
 {
 	const struct timespec nap = { .tv_nsec = BORROW_NAP_NS };
 
-	for (int spins = 0;; spins++) {
+	for (;;) {
 		pid_t got = waitpid(borrow->tid, status, __WALL | __WNOTHREAD | WNOHANG);
 
 		if (got < 0 && errno != EINTR)
@@ -73,10 +71,7 @@ static int wait_stop(struct borrow *borrow, uint64_t deadline_ns, int *status)
 			break;
 		if (now_monotonic_ns() > deadline_ns)
 			return -ETIMEDOUT;
-		if (spins < BORROW_SPINS)
-			sched_yield();
-		else
-			nanosleep(&nap, NULL);
+		nanosleep(&nap, NULL);
 	}
 	return WIFSTOPPED(*status) ? 0 : -ESRCH;
 }
@@ -249,7 +244,7 @@ static int start_call(struct borrow *borrow, const struct borrow_call *call)
 	return err;
 }
 
-/* Looks at a stop for a system call; *is_end: it is the frame's. */
+/* Looks at a stop for a system call. *is_end: it is the frame's, or the one that was watched. */
 static int meet_syscall(struct borrow *borrow, struct borrow_call *call, bool *is_end)
 {
 	struct __ptrace_syscall_info info = { 0 };
@@ -263,6 +258,7 @@ static int meet_syscall(struct borrow *borrow, struct borrow_call *call, bool *i
 	} else if (info.op == PTRACE_SYSCALL_INFO_EXIT && call->watched >= 0 &&
 		   borrow->last_number == (uint64_t)call->watched) {
 		call->result = info.exit.rval;
+		*is_end = true;
 	}
 	return 0;
 }
@@ -331,7 +327,7 @@ int borrow_call(struct borrow *borrow, struct borrow_call *call, uint64_t deadli
 }
 
 /*
- * Passes over rt_sigreturn, which would make the kernel forget how the interrupted call goes on,
+ * Leaves out rt_sigreturn, which would make the kernel forget how the interrupted call goes on,
  * and stops again in the trap. Until there the thread would be well by itself at every step.
  */
 static void end_calls(struct borrow *borrow)

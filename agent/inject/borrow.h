@@ -4,7 +4,8 @@
  * gives it back as it was. The process's other threads go on.
  *
  * At no moment does the thread depend on us: what it calls returns through a signal frame
- * (inject/frame.h) that sets all right by itself. If we die, the kernel lets it run on.
+ * (inject/frame.h) that sets all right by itself. If we die, the kernel lets it run on; at worst a
+ * wait that ends with EINTR when its thread is stopped by a signal (signal(7)) does so then.
  *
  * All calls for one thread must come from the thread that took it; the kernel lets go of all that
  * a thread has taken when that thread ends, and not before where borrow_call() timed out.
@@ -23,7 +24,8 @@ struct borrow;
 struct borrow_call {
 	uint64_t function;
 	uint64_t args[3];
-	long watched; /* the number of a system call that it will make */
+	/* Number of a system call after which the function has nothing more to do; -1: none. */
+	long watched;
 	int64_t result; /* of that one, or -ENOSYS if it was not made */
 };
 

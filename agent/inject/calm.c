@@ -28,6 +28,8 @@ struct calm {
 	struct hosttables tables;
 	const struct object *libc, *linker; /* borrowed from the mappings; NULL: none */
 	struct unwind_walk *walk; /* scratch */
+	bool *is_ready; /* by mapping: its symbols are read */
+	bool *is_wanted; /* they should be */
 };
 
 /* Waits that have done nothing while they wait. */
@@ -137,6 +139,10 @@ int calm_new(const struct remote *memory, const struct places *places, struct ob
 	calm->walk = malloc(sizeof(*calm->walk));
 	err = calm->walk ? mapping_read(memory->pid, cache, &calm->mappings) : -ENOMEM;
 	err = err ?: hosttables_init(&calm->mappings, &calm->tables);
+	calm->is_ready = calloc(calm->mappings.count + 1, sizeof(*calm->is_ready));
+	calm->is_wanted = calloc(calm->mappings.count + 1, sizeof(*calm->is_wanted));
+	if (!calm->is_ready || !calm->is_wanted)
+		err = err ?: -ENOMEM;
 	if (err) {
 		calm_free(calm);
 		return err;
@@ -154,6 +160,8 @@ void calm_free(struct calm *calm)
 	hosttables_fini(&calm->tables);
 	mapping_list_fini(&calm->mappings);
 	free(calm->walk);
+	free(calm->is_ready);
+	free(calm->is_wanted);
 	free(calm);
 }
 
@@ -303,6 +311,41 @@ static const char *name_of(const struct mapping *mapping, uint64_t address)
 	return symbol.name;
 }
 
+/* Asks for the symbols of the files that the stack passes. Whether all were read already. */
+static bool has_symbols(struct calm *calm)
+{
+	bool is_ready = true;
+
+	for (uint32_t i = 0; i < calm->walk->frame_count; i++) {
+		const struct mapping *mapping =
+			mapping_find(&calm->mappings, calm->walk->frames[i]);
+		size_t index;
+
+		if (!mapping || !mapping->object)
+			continue;
+		index = (size_t)(mapping - calm->mappings.items);
+		calm->is_wanted[index] = true;
+		is_ready = is_ready && calm->is_ready[index];
+	}
+	return is_ready;
+}
+
+bool calm_prepare(struct calm *calm)
+{
+	bool is_new = false;
+
+	for (size_t i = 0; i < calm->mappings.count; i++) {
+		const struct symtab *symbols;
+
+		if (!calm->is_wanted[i] || calm->is_ready[i])
+			continue;
+		/* A file without symbols has none the next time, either. */
+		(void)!object_symtab(calm->mappings.items[i].object, &symbols);
+		calm->is_ready[i] = is_new = true;
+	}
+	return is_new;
+}
+
 static const char *judge_frames(const struct calm *calm, bool may_be_lock)
 {
 	const struct unwind_walk *walk = calm->walk;
@@ -353,7 +396,7 @@ static bool is_lock_wait(const struct user_regs_struct *regs)
 	return regs->orig_rax == SYS_futex && ((int)regs->rsi & FUTEX_CMD_MASK) == FUTEX_WAIT;
 }
 
-const char *calm_judge(const struct calm *calm, const struct user_regs_struct *regs)
+const char *calm_judge(struct calm *calm, const struct user_regs_struct *regs)
 {
 	const struct sleeper sleeper = { .number = (long)regs->orig_rax };
 	const char *reason;
@@ -366,5 +409,7 @@ const char *calm_judge(const struct calm *calm, const struct user_regs_struct *r
 	walk_stack(calm, regs->rip, regs->rsp, regs->rbp);
 	if (calm->walk->end != EVENT_END_COMPLETE)
 		return "has a stack that cannot be walked to its end";
+	if (!has_symbols(calm))
+		return "has a stack whose symbols are not read yet";
 	return judge_frames(calm, is_lock_wait(regs));
 }

@@ -37,7 +37,13 @@ void calm_free(struct calm *calm);
  */
 size_t calm_list(const struct calm *calm, pid_t *tids, size_t max, bool *in_linker);
 
-/* Of a thread that is stopped: NULL if it is calm, else why it is not, a static string. */
-const char *calm_judge(const struct calm *calm, const struct user_regs_struct *regs);
+/*
+ * Of a thread that is stopped: NULL if it is calm, else why it is not, a static string. That may be
+ * that symbols were not read, for which no thread should stand still: calm_prepare() reads them.
+ */
+const char *calm_judge(struct calm *calm, const struct user_regs_struct *regs);
+
+/* Whether there was something to prepare: then the thread may be judged once more. */
+bool calm_prepare(struct calm *calm);
 
 #endif

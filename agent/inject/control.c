@@ -77,3 +77,20 @@ int control_switch_off(const struct remote *memory, const struct control *contro
 {
 	return write_switch(memory, control, 0);
 }
+
+static uint64_t read_counter(const struct remote *memory, uint64_t at)
+{
+	uint64_t value;
+
+	return remote_read(memory, at, &value, sizeof(value)) ? 0 : value;
+}
+
+uint64_t control_sampled(const struct remote *memory, const struct control *control)
+{
+	return read_counter(memory, control->at + offsetof(struct sampler, sampled));
+}
+
+uint64_t control_untracked(const struct remote *memory, const struct control *control)
+{
+	return read_counter(memory, control->at + offsetof(struct sampler, untracked));
+}

@@ -31,6 +31,10 @@ __attribute__((warn_unused_result)) int control_find(const struct remote *memory
 __attribute__((warn_unused_result)) int control_read(const struct remote *memory,
 						     struct control *control);
 
+/* Its counters; 0 if they cannot be read. */
+uint64_t control_sampled(const struct remote *memory, const struct control *control);
+uint64_t control_untracked(const struct remote *memory, const struct control *control);
+
 /* Has wrapper i call this function. Returns 0 or -errno. */
 __attribute__((warn_unused_result)) int control_set_real(const struct remote *memory,
 							 struct control *control, size_t i,

@@ -238,6 +238,8 @@ void inject_get_stats(const struct injection *injection, struct inject_stats *ou
 		.stopped_ns = injection->stopped_ns,
 		.redirected = injection->count.written + injection->count.right,
 		.left = injection->count.left,
+		.sampled = control_sampled(&injection->memory, &injection->control),
+		.untracked = control_untracked(&injection->memory, &injection->control),
 	};
 }
 

@@ -32,7 +32,8 @@ struct inject_options {
 struct inject_stats {
 	uint64_t stopped_ns; /* the longest that a thread was not its own; 0: none was */
 	uint64_t redirected; /* words that lead to the library */
-	uint64_t left; /* calls of the allocator by another way than the process's own */
+	uint64_t left; /* words that were left as they were: see slots.h */
+	uint64_t sampled, untracked; /* as sampler.h has them; 0 of a process that is gone */
 };
 
 /*

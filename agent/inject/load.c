@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,17 +231,39 @@ static void *run_try(void *arg)
 	return NULL;
 }
 
-/* A thread of our own for each, so that the kernel lets go of what could not be given back. */
+/*
+ * A thread of our own for each, so that the kernel lets go of what could not be given back. It is
+ * before all others on its CPU, since a thread of the target stands still while it waits.
+ */
+static int start_try(struct load *load, pthread_t *thread)
+{
+	const struct sched_param priority = { .sched_priority = 1 };
+	pthread_attr_t attributes;
+	int err;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attributes, SCHED_FIFO);
+	pthread_attr_setschedparam(&attributes, &priority);
+	err = pthread_create(thread, &attributes, run_try, load);
+	if (err == EPERM)
+		err = pthread_create(thread, NULL, run_try, load);
+	pthread_attr_destroy(&attributes);
+	return -err;
+}
+
 static int try_one(struct load *load, pid_t tid)
 {
 	pthread_t thread;
 	int err;
 
 	load->tid = tid;
-	err = pthread_create(&thread, NULL, run_try, load);
-	if (err)
-		return -err;
-	pthread_join(thread, NULL);
+	do {
+		err = start_try(load, &thread);
+		if (err)
+			return err;
+		pthread_join(thread, NULL);
+	} while (load->err == -EAGAIN && calm_prepare(load->calm));
 	return load->err;
 }
 

@@ -24,7 +24,11 @@ struct slots_function {
 struct slots_count {
 	uint64_t written;
 	uint64_t right; /* they held what they should */
-	uint64_t left; /* they led to neither: bound to another definition, or not to be read */
+	/*
+	 * They led to neither: to another definition, or to a stub of a program that is linked to a
+	 * fixed address, whose own word is led to the wrapper.
+	 */
+	uint64_t left;
 };
 
 struct slots_plan {

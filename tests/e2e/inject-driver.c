@@ -30,10 +30,10 @@ static void answer(const struct driver *driver, int err, uint64_t begin_ns, cons
 	if (driver->injection)
 		inject_get_stats(driver->injection, &stats);
 	printf("{\"err\": %d, \"reason\": \"%s\", \"took_ns\": %llu, \"stopped_ns\": %llu, "
-	       "\"redirected\": %llu, \"left\": %llu}\n",
+	       "\"redirected\": %llu, \"left\": %llu, \"sampled\": %llu}\n",
 	       -err, reason, (unsigned long long)(now_monotonic_ns() - begin_ns),
 	       (unsigned long long)stats.stopped_ns, (unsigned long long)stats.redirected,
-	       (unsigned long long)stats.left);
+	       (unsigned long long)stats.left, (unsigned long long)stats.sampled);
 	fflush(stdout);
 }
 
