@@ -38,8 +38,8 @@ enum {
 	OPTION_DEBUGINFOD,
 	OPTION_GO_MEMPROFILE,
 	OPTION_LOCK_LABELS,
+	OPTION_INJECT,
 	OPTION_VERSION,
-	OPTION_LATER,
 };
 
 static const struct option options[] = {
@@ -60,7 +60,7 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "budget", required_argument, NULL, OPTION_BUDGET },
 	{ "source", required_argument, NULL, OPTION_SOURCE },
-	{ "inject", no_argument, NULL, OPTION_LATER },
+	{ "inject", no_argument, NULL, OPTION_INJECT },
 	{ "go-memprofile", no_argument, NULL, OPTION_GO_MEMPROFILE },
 	{ "path-map", required_argument, NULL, OPTION_PATH_MAP },
 	{ "debuginfod", no_argument, NULL, OPTION_DEBUGINFOD },
@@ -95,6 +95,7 @@ static const char help[] =
 	"      --enable LIST       collectors: cpu, alloc, heap, threads, pauses, block, mutex\n"
 	"      --disable LIST      likewise\n"
 	"      --go-memprofile     switch Go's memory profiling on where the linker left it out\n"
+	"      --inject            load the in-process sampler into running targets\n"
 	"      --path-map FROM=TO  rewrite the beginning of source paths (repeatable)\n"
 	"      --debuginfod        fetch missing debug files as DEBUGINFOD_URLS says\n"
 	"      --lock-labels       label mutex samples with the lock's address\n"
@@ -290,6 +291,9 @@ static enum config_result take_option(struct config *config, int option, const c
 	case OPTION_LOCK_LABELS:
 		config->lock_labels = true;
 		return CONFIG_RUN;
+	case OPTION_INJECT:
+		config->inject = true;
+		return CONFIG_RUN;
 	case OPTION_ALLOC_INTERVAL:
 	case OPTION_CPU_HZ:
 		return set_rate(config, option, optarg);
@@ -315,8 +319,6 @@ static enum config_result take_option(struct config *config, int option, const c
 	case 'h':
 		fputs(help, stdout);
 		return CONFIG_DONE;
-	case OPTION_LATER:
-		return bad("--%s is not supported by this version", name);
 	default:
 		return bad("'%s' is not an option or lacks its value", name);
 	}
@@ -352,7 +354,7 @@ static enum config_result settle(struct config *config)
 enum config_result config_parse(int argc, char **argv, struct config *out)
 {
 	enum config_result result = CONFIG_RUN;
-	int option, index = 0;
+	int option;
 
 	*out = (struct config){
 		.alloc_interval = CONFIG_DEFAULT_INTERVAL,
@@ -365,10 +367,8 @@ enum config_result config_parse(int argc, char **argv, struct config *out)
 	};
 	opterr = 0;
 	while (result == CONFIG_RUN &&
-	       (option = getopt_long(argc, argv, "+p:n:al:h", options, &index)) != -1)
-		result = take_option(out, option,
-				     option == OPTION_LATER ? options[index].name
-							    : argv[optind - 1]);
+	       (option = getopt_long(argc, argv, "+p:n:al:h", options, NULL)) != -1)
+		result = take_option(out, option, argv[optind - 1]);
 	if (result != CONFIG_RUN)
 		return result;
 	/* Who asks for all allocations has chosen what to pay. */

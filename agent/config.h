@@ -20,7 +20,7 @@ struct config {
 	const char *listen[CONFIG_MAX_REPEATS];
 	const char *path_maps[CONFIG_MAX_REPEATS]; /* FROM=TO */
 	size_t pid_count, name_count, listen_count, path_map_count;
-	bool all, children, debuginfod, go_memprofile, lock_labels;
+	bool all, children, debuginfod, go_memprofile, lock_labels, inject;
 	char **command; /* NULL-terminated; NULL: none */
 	uint64_t alloc_interval;
 	uint32_t cpu_hz;

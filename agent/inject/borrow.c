@@ -30,7 +30,7 @@ enum borrow_state {
 };
 
 struct borrow {
-	const struct remote *memory;
+	const struct tracee *memory;
 	pid_t tid;
 	enum borrow_state state;
 	uint64_t taken_ns, given_ns;
@@ -153,7 +153,7 @@ static void let_go(struct borrow *borrow)
 	borrow->state = BORROW_GONE;
 }
 
-int borrow_take(const struct remote *memory, pid_t tid, uint64_t deadline_ns, struct borrow **out)
+int borrow_take(const struct tracee *memory, pid_t tid, uint64_t deadline_ns, struct borrow **out)
 {
 	struct borrow *borrow = calloc(1, sizeof(*borrow));
 	int err;
@@ -200,11 +200,11 @@ int borrow_prepare(struct borrow *borrow, uint64_t restorer, uint64_t errno_at)
 	int err;
 
 	borrow->errno_at = errno_at;
-	err = remote_read(borrow->memory, errno_at, &borrow->errno_value,
+	err = tracee_read(borrow->memory, errno_at, &borrow->errno_value,
 			  sizeof(borrow->errno_value));
 	err = err ?: frame_build(&thread, restorer, &borrow->frame);
 	return err
-		       ?: remote_write(borrow->memory, borrow->frame.at, borrow->frame.image,
+		       ?: tracee_write(borrow->memory, borrow->frame.at, borrow->frame.image,
 				       borrow->frame.bytes);
 }
 
@@ -215,7 +215,7 @@ int borrow_put_text(struct borrow *borrow, const char *text, uint64_t *address)
 	if (len > FRAME_TEXT_BYTES)
 		return -E2BIG;
 	*address = borrow->frame.text_at;
-	return remote_write(borrow->memory, borrow->frame.text_at, text, len);
+	return tracee_write(borrow->memory, borrow->frame.text_at, text, len);
 }
 
 /* The registers first: should we end in between, the frame puts the mask right, and nothing else
@@ -275,7 +275,7 @@ static int restore_rest(struct borrow *borrow)
 	struct iovec xstate = { borrow->xstate, borrow->xstate_bytes };
 	int err;
 
-	err = remote_write(borrow->memory, borrow->errno_at, &borrow->errno_value,
+	err = tracee_write(borrow->memory, borrow->errno_at, &borrow->errno_value,
 			   sizeof(borrow->errno_value));
 	err = err ?: request(borrow, PTRACE_SETREGSET, number(NT_X86_XSTATE), &xstate);
 	return err

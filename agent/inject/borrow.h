@@ -13,7 +13,7 @@
 #ifndef PPROFD_INJECT_BORROW_H
 #define PPROFD_INJECT_BORROW_H
 
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,7 +34,7 @@ struct borrow_call {
  * CLOCK_MONOTONIC. Returns 0, -EPERM if it is traced by another one, -EAGAIN if it was not in a
  * system call, -ETIMEDOUT, -ESRCH, -ENOMEM or -errno; then it runs on as if nothing had been.
  */
-__attribute__((warn_unused_result)) int borrow_take(const struct remote *memory, pid_t tid,
+__attribute__((warn_unused_result)) int borrow_take(const struct tracee *memory, pid_t tid,
 						    uint64_t deadline_ns, struct borrow **out);
 
 /* Its registers when it was stopped. Borrowed. */

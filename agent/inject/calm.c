@@ -22,7 +22,7 @@
 #define CALM_EPOLL_PWAIT2 441
 
 struct calm {
-	const struct remote *memory;
+	const struct tracee *memory;
 	const struct places *places;
 	struct mapping_list mappings;
 	struct hosttables tables;
@@ -126,7 +126,7 @@ static const struct object *object_with_bias(const struct calm *calm, uint64_t b
 	return NULL;
 }
 
-int calm_new(const struct remote *memory, const struct places *places, struct object_cache *cache,
+int calm_new(const struct tracee *memory, const struct places *places, struct object_cache *cache,
 	     struct calm **out)
 {
 	struct calm *calm = calloc(1, sizeof(*calm));
@@ -374,10 +374,10 @@ static const char *judge_frames(const struct calm *calm, bool may_be_lock)
 /* A stack that is the thread's own, and has room: not a coroutine's, not a signal's. */
 static const char *judge_stack(const struct calm *calm, const struct user_regs_struct *regs)
 {
-	struct remote_range range;
+	struct tracee_range range;
 	uint64_t room;
 
-	if (remote_find_range(calm->memory, regs->rsp, &range))
+	if (tracee_find_range(calm->memory, regs->rsp, &range))
 		return "has no stack";
 	if (!range.is_stack && (regs->fs_base <= regs->rsp || regs->fs_base >= range.limit))
 		return "runs on a stack of unknown size";

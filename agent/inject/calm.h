@@ -9,7 +9,7 @@
 #define PPROFD_INJECT_CALM_H
 
 #include "inject/places.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ struct object_cache;
  * Reads what is needed to walk stacks. memory and places are borrowed until calm_free(). Returns 0,
  * -ESRCH if the process is gone, -ENOMEM or -errno.
  */
-__attribute__((warn_unused_result)) int calm_new(const struct remote *memory,
+__attribute__((warn_unused_result)) int calm_new(const struct tracee *memory,
 						 const struct places *places,
 						 struct object_cache *cache, struct calm **out);
 void calm_free(struct calm *calm);

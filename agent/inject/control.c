@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <stddef.h>
 
-static int check(const struct remote *memory, uint64_t at)
+static int check(const struct tracee *memory, uint64_t at)
 {
 	struct sampler head;
 	int err;
 
-	err = remote_read(memory, at, &head, offsetof(struct sampler, entries));
+	err = tracee_read(memory, at, &head, offsetof(struct sampler, entries));
 	if (err)
 		return err;
 	if (head.magic != SAMPLER_MAGIC || head.version != SAMPLER_VERSION ||
@@ -19,18 +19,18 @@ static int check(const struct remote *memory, uint64_t at)
 	return 0;
 }
 
-int control_read(const struct remote *memory, struct control *control)
+int control_read(const struct tracee *memory, struct control *control)
 {
 	int err;
 
-	err = remote_read(memory, control->at + offsetof(struct sampler, entries), control->entries,
+	err = tracee_read(memory, control->at + offsetof(struct sampler, entries), control->entries,
 			  sizeof(control->entries));
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++)
 		control->entries[i].name[SAMPLER_NAME_BYTES - 1] = '\0';
 	return err;
 }
 
-int control_find(const struct remote *memory, const struct loaded_list *list, struct control *out)
+int control_find(const struct tracee *memory, const struct loaded_list *list, struct control *out)
 {
 	const struct loaded *library = NULL, *first = NULL;
 	struct loaded_symbol symbol, malloc_symbol;
@@ -46,51 +46,51 @@ int control_find(const struct remote *memory, const struct loaded_list *list, st
 	return err ?: control_read(memory, out);
 }
 
-int control_set_real(const struct remote *memory, struct control *control, size_t i, uint64_t real)
+int control_set_real(const struct tracee *memory, struct control *control, size_t i, uint64_t real)
 {
 	control->entries[i].real = (void *)(uintptr_t)real;
-	return remote_write(memory,
+	return tracee_write(memory,
 			    control->at + offsetof(struct sampler, entries) +
 				    i * sizeof(struct sampler_entry) +
 				    offsetof(struct sampler_entry, real),
 			    &real, sizeof(real));
 }
 
-static int write_switch(const struct remote *memory, const struct control *control, uint32_t is_on)
+static int write_switch(const struct tracee *memory, const struct control *control, uint32_t is_on)
 {
-	return remote_write(memory, control->at + offsetof(struct sampler, is_on), &is_on,
+	return tracee_write(memory, control->at + offsetof(struct sampler, is_on), &is_on,
 			    sizeof(is_on));
 }
 
-int control_switch_on(const struct remote *memory, const struct control *control,
+int control_switch_on(const struct tracee *memory, const struct control *control,
 		      uint64_t interval_bytes)
 {
 	int err = 0;
 
 	if (interval_bytes != 0)
-		err = remote_write(memory, control->at + offsetof(struct sampler, interval_bytes),
+		err = tracee_write(memory, control->at + offsetof(struct sampler, interval_bytes),
 				   &interval_bytes, sizeof(interval_bytes));
 	return err ?: write_switch(memory, control, 1);
 }
 
-int control_switch_off(const struct remote *memory, const struct control *control)
+int control_switch_off(const struct tracee *memory, const struct control *control)
 {
 	return write_switch(memory, control, 0);
 }
 
-static uint64_t read_counter(const struct remote *memory, uint64_t at)
+static uint64_t read_counter(const struct tracee *memory, uint64_t at)
 {
 	uint64_t value;
 
-	return remote_read(memory, at, &value, sizeof(value)) ? 0 : value;
+	return tracee_read(memory, at, &value, sizeof(value)) ? 0 : value;
 }
 
-uint64_t control_sampled(const struct remote *memory, const struct control *control)
+uint64_t control_sampled(const struct tracee *memory, const struct control *control)
 {
 	return read_counter(memory, control->at + offsetof(struct sampler, sampled));
 }
 
-uint64_t control_untracked(const struct remote *memory, const struct control *control)
+uint64_t control_untracked(const struct tracee *memory, const struct control *control)
 {
 	return read_counter(memory, control->at + offsetof(struct sampler, untracked));
 }

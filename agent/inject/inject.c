@@ -6,7 +6,7 @@
 #include "inject/loaded.h"
 #include "inject/places.h"
 #include "inject/refuse.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 #include "inject/slots.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 _Static_assert(INJECT_REASON_BYTES == LOAD_REASON_BYTES, "one buffer");
 
 struct injection {
-	struct remote memory;
+	struct tracee memory;
 	struct control control;
 	uint64_t stopped_ns;
 	struct slots_count count; /* of the last pass */
@@ -41,7 +41,7 @@ __attribute__((format(printf, 2, 3))) static void explain(char *reason, const ch
 }
 
 /* The list, as soon as the process's linker has it whole. */
-static int read_whole(const struct remote *memory, uint64_t deadline_ns, struct loaded_list *list)
+static int read_whole(const struct tracee *memory, uint64_t deadline_ns, struct loaded_list *list)
 {
 	const struct timespec pause = { .tv_nsec = INJECT_PAUSE_NS };
 	int err;
@@ -123,12 +123,12 @@ static int obtain(struct injection *injection, const struct inject_options *opti
 static int update_real(struct injection *injection, const struct loaded_list *list)
 {
 	struct control *control = &injection->control;
-	struct remote_range library;
+	struct tracee_range library;
 	int err;
 
 	err = control_read(&injection->memory, control);
 	err = err
-		      ?: remote_find_range(&injection->memory,
+		      ?: tracee_find_range(&injection->memory,
 					   (uintptr_t)control->entries[0].wrapper, &library);
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS && !err; i++) {
 		uint64_t real = (uintptr_t)control->entries[i].real;
@@ -210,14 +210,14 @@ int inject_load(pid_t pid, const struct inject_options *options, struct injectio
 	if (err)
 		return err;
 	injection = calloc(1, sizeof(*injection));
-	err = injection ? remote_init(pid, &injection->memory) : -ENOMEM;
+	err = injection ? tracee_init(pid, &injection->memory) : -ENOMEM;
 	if (err) {
 		free(injection);
 		goto out;
 	}
 	err = obtain(injection, options, reason);
 	if (err) {
-		remote_fini(&injection->memory);
+		tracee_fini(&injection->memory);
 		free(injection);
 		goto out;
 	}
@@ -255,7 +255,7 @@ int inject_undo(struct injection *injection)
 		err = err ?: pass_over(injection, &list, true);
 		loaded_fini(&list);
 	}
-	remote_fini(&injection->memory);
+	tracee_fini(&injection->memory);
 	free(injection);
 	return err == -ESRCH ? 0 : err;
 }

@@ -9,7 +9,7 @@
 #define PPROFD_INJECT_LOAD_H
 
 #include "inject/places.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stdint.h>
 
@@ -23,7 +23,7 @@
 struct object_cache;
 
 struct load_request {
-	const struct remote *memory;
+	const struct tracee *memory;
 	const struct places *places;
 	struct object_cache *cache;
 	const char *path; /* of the library, in our own file system */

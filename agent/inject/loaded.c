@@ -56,12 +56,12 @@ static void take_entry(struct loaded *object, const Elf64_Dyn *entry)
 	}
 }
 
-static int read_dynamic(const struct remote *memory, struct loaded *object)
+static int read_dynamic(const struct tracee *memory, struct loaded *object)
 {
 	Elf64_Dyn entry;
 
 	for (uint64_t i = 0; i < LOADED_MAX_DYNAMIC; i++) {
-		int err = remote_read(memory, object->dynamic + i * sizeof(entry), &entry,
+		int err = tracee_read(memory, object->dynamic + i * sizeof(entry), &entry,
 				      sizeof(entry));
 
 		if (err || entry.d_tag == DT_NULL)
@@ -71,7 +71,7 @@ static int read_dynamic(const struct remote *memory, struct loaded *object)
 	return -E2BIG;
 }
 
-static int add_object(const struct remote *memory, const struct link_map *item,
+static int add_object(const struct tracee *memory, const struct link_map *item,
 		      struct loaded_list *list)
 {
 	struct loaded object = { .bias = item->l_addr, .dynamic = (uintptr_t)item->l_ld };
@@ -79,7 +79,7 @@ static int add_object(const struct remote *memory, const struct link_map *item,
 
 	if (list->count == LOADED_MAX)
 		return -E2BIG;
-	if (remote_read_string(memory, (uintptr_t)item->l_name, object.name, sizeof(object.name)))
+	if (tracee_read_string(memory, (uintptr_t)item->l_name, object.name, sizeof(object.name)))
 		object.name[0] = '\0';
 	if (read_dynamic(memory, &object) || object.symbols == 0 || object.strings == 0)
 		return 0;
@@ -92,7 +92,7 @@ static int add_object(const struct remote *memory, const struct link_map *item,
 	return 0;
 }
 
-int loaded_read(const struct remote *memory, struct loaded_list *out)
+int loaded_read(const struct tracee *memory, struct loaded_list *out)
 {
 	struct loaded_list list = { NULL, 0 };
 	uint64_t at = 0;
@@ -103,7 +103,7 @@ int loaded_read(const struct remote *memory, struct loaded_list *out)
 	for (size_t seen = 0; !err && at != 0; seen++) {
 		struct link_map item = { 0 };
 
-		err = remote_read(memory, at, &item, sizeof(item));
+		err = tracee_read(memory, at, &item, sizeof(item));
 		if (!err && seen > LOADED_MAX)
 			err = -E2BIG;
 		err = err ?: add_object(memory, &item, &list);
@@ -121,14 +121,14 @@ void loaded_fini(struct loaded_list *list)
 	*list = (struct loaded_list){ NULL, 0 };
 }
 
-static int read_symbol(const struct remote *memory, const struct loaded *object, uint64_t index,
+static int read_symbol(const struct tracee *memory, const struct loaded *object, uint64_t index,
 		       Elf64_Sym *symbol)
 {
-	return remote_read(memory, object->symbols + index * sizeof(*symbol), symbol,
+	return tracee_read(memory, object->symbols + index * sizeof(*symbol), symbol,
 			   sizeof(*symbol));
 }
 
-static bool is_named(const struct remote *memory, const struct loaded *object,
+static bool is_named(const struct tracee *memory, const struct loaded *object,
 		     const Elf64_Sym *symbol, const char *name)
 {
 	char text[LOADED_SYMBOL_BYTES];
@@ -137,12 +137,12 @@ static bool is_named(const struct remote *memory, const struct loaded *object,
 	if (len > sizeof(text) || symbol->st_name >= object->string_bytes ||
 	    object->string_bytes - symbol->st_name < len)
 		return false;
-	return remote_read(memory, object->strings + symbol->st_name, text, len) == 0 &&
+	return tracee_read(memory, object->strings + symbol->st_name, text, len) == 0 &&
 	       memcmp(text, name, len) == 0;
 }
 
 /* Takes the symbol if it is the one. Returns 0, or -ENOENT if it is not. */
-static int take_symbol(const struct remote *memory, const struct loaded *object, uint64_t index,
+static int take_symbol(const struct tracee *memory, const struct loaded *object, uint64_t index,
 		       const char *name, struct loaded_symbol *out)
 {
 	Elf64_Sym symbol;
@@ -173,7 +173,7 @@ static uint32_t gnu_hash_of(const char *name)
 
 /* DT_GNU_HASH: a filter, the buckets' first symbols, and from there on the symbols' hashes, each
  * chain's last one odd. */
-static int find_by_gnu_hash(const struct remote *memory, const struct loaded *object,
+static int find_by_gnu_hash(const struct tracee *memory, const struct loaded *object,
 			    const char *name, struct loaded_symbol *out)
 {
 	struct {
@@ -183,19 +183,19 @@ static int find_by_gnu_hash(const struct remote *memory, const struct loaded *ob
 	uint64_t buckets_at, chain_at;
 	int err;
 
-	err = remote_read(memory, object->gnu_hash, &head, sizeof(head));
+	err = tracee_read(memory, object->gnu_hash, &head, sizeof(head));
 	if (err)
 		return err;
 	if (head.buckets == 0 || head.buckets > LOADED_MAX_BUCKETS)
 		return -ENOENT;
 	buckets_at = object->gnu_hash + sizeof(head) + sizeof(uint64_t) * head.filter_words;
 	chain_at = buckets_at + sizeof(uint32_t) * (uint64_t)head.buckets;
-	err = remote_read(memory, buckets_at + sizeof(index) * (uint64_t)(hash % head.buckets),
+	err = tracee_read(memory, buckets_at + sizeof(index) * (uint64_t)(hash % head.buckets),
 			  &index, sizeof(index));
 	if (err || index < head.first)
 		return err ?: -ENOENT;
 	for (uint32_t i = 0; i < LOADED_MAX_CHAIN; i++, index++) {
-		err = remote_read(memory, chain_at + sizeof(other) * (uint64_t)(index - head.first),
+		err = tracee_read(memory, chain_at + sizeof(other) * (uint64_t)(index - head.first),
 				  &other, sizeof(other));
 		if (err)
 			return err;
@@ -222,7 +222,7 @@ static uint32_t hash_of(const char *name)
 }
 
 /* DT_HASH: counts, the buckets' first symbols, and for each symbol the chain's next. */
-static int find_by_hash(const struct remote *memory, const struct loaded *object, const char *name,
+static int find_by_hash(const struct tracee *memory, const struct loaded *object, const char *name,
 			struct loaded_symbol *out)
 {
 	struct {
@@ -232,14 +232,14 @@ static int find_by_hash(const struct remote *memory, const struct loaded *object
 	uint32_t index;
 	int err;
 
-	err = remote_read(memory, object->hash, &head, sizeof(head));
+	err = tracee_read(memory, object->hash, &head, sizeof(head));
 	if (err)
 		return err;
 	if (head.buckets == 0 || head.buckets > LOADED_MAX_BUCKETS)
 		return -ENOENT;
 	at = object->hash + sizeof(head) + sizeof(index) * (uint64_t)(hash_of(name) % head.buckets);
 	for (uint32_t i = 0; i < LOADED_MAX_CHAIN; i++) {
-		err = remote_read(memory, at, &index, sizeof(index));
+		err = tracee_read(memory, at, &index, sizeof(index));
 		if (err || index == 0 || index >= head.symbols)
 			return err ?: -ENOENT;
 		err = take_symbol(memory, object, index, name, out);
@@ -250,7 +250,7 @@ static int find_by_hash(const struct remote *memory, const struct loaded *object
 	return -ENOENT;
 }
 
-int loaded_find(const struct remote *memory, const struct loaded *object, const char *name,
+int loaded_find(const struct tracee *memory, const struct loaded *object, const char *name,
 		struct loaded_symbol *out)
 {
 	if (object->gnu_hash != 0)
@@ -260,7 +260,7 @@ int loaded_find(const struct remote *memory, const struct loaded *object, const 
 	return -ENOENT;
 }
 
-int loaded_find_first(const struct remote *memory, const struct loaded_list *list, const char *name,
+int loaded_find_first(const struct tracee *memory, const struct loaded_list *list, const char *name,
 		      struct loaded_symbol *out, const struct loaded **definer)
 {
 	for (size_t i = 0; i < list->count; i++) {

@@ -9,7 +9,7 @@
 #ifndef PPROFD_INJECT_LOADED_H
 #define PPROFD_INJECT_LOADED_H
 
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,7 +37,7 @@ struct loaded_list {
  * nothing on the list for a static program, -EAGAIN while the linker changes its list, -E2BIG over
  * LOADED_MAX, -ENOMEM or -errno.
  */
-__attribute__((warn_unused_result)) int loaded_read(const struct remote *memory,
+__attribute__((warn_unused_result)) int loaded_read(const struct tracee *memory,
 						    struct loaded_list *out);
 void loaded_fini(struct loaded_list *list);
 
@@ -47,7 +47,7 @@ struct loaded_symbol {
 };
 
 /* Finds what the object defines by this name for others. Returns 0, -ENOENT or -errno. */
-__attribute__((warn_unused_result)) int loaded_find(const struct remote *memory,
+__attribute__((warn_unused_result)) int loaded_find(const struct tracee *memory,
 						    const struct loaded *object, const char *name,
 						    struct loaded_symbol *out);
 
@@ -55,7 +55,7 @@ __attribute__((warn_unused_result)) int loaded_find(const struct remote *memory,
  * The first definition in the list's order; the object that has it, borrowed from the list, goes to
  * definer unless that is NULL. Returns 0 or -ENOENT.
  */
-__attribute__((warn_unused_result)) int loaded_find_first(const struct remote *memory,
+__attribute__((warn_unused_result)) int loaded_find_first(const struct tracee *memory,
 							  const struct loaded_list *list,
 							  const char *name,
 							  struct loaded_symbol *out,

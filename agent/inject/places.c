@@ -15,7 +15,7 @@
 
 static const unsigned char restorer_code[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
-static uint64_t find_function(const struct remote *memory, const struct loaded *object,
+static uint64_t find_function(const struct tracee *memory, const struct loaded *object,
 			      const char *name)
 {
 	struct loaded_symbol symbol;
@@ -26,7 +26,7 @@ static uint64_t find_function(const struct remote *memory, const struct loaded *
 }
 
 /* glibc tells its version; musl is what its own linker loads. */
-static const struct loaded *find_libc(const struct remote *memory, const struct loaded_list *list,
+static const struct loaded *find_libc(const struct tracee *memory, const struct loaded_list *list,
 				      enum places_libc *libc)
 {
 	char interpreter[PATH_MAX];
@@ -46,7 +46,7 @@ static const struct loaded *find_libc(const struct remote *memory, const struct 
 }
 
 /* Until glibc 2.33 dlopen was in a library of its own, and libc had another for itself. */
-static void find_open(const struct remote *memory, const struct loaded_list *list,
+static void find_open(const struct tracee *memory, const struct loaded_list *list,
 		      const struct loaded *libc, struct places *out)
 {
 	out->open_flags = RTLD_NOW | RTLD_LOCAL;
@@ -66,19 +66,19 @@ static void find_open(const struct remote *memory, const struct loaded_list *lis
 	}
 }
 
-static uint64_t find_restorer(const struct remote *memory, uint64_t code_at)
+static uint64_t find_restorer(const struct tracee *memory, uint64_t code_at)
 {
-	struct remote_range range;
+	struct tracee_range range;
 	unsigned char *code, *found = NULL;
 	uint64_t at = 0;
 	size_t len;
 
-	if (remote_find_range(memory, code_at, &range) ||
+	if (tracee_find_range(memory, code_at, &range) ||
 	    range.limit - range.start > PLACES_MAX_CODE_BYTES)
 		return 0;
 	len = range.limit - range.start;
 	code = malloc(len);
-	if (code && remote_read(memory, range.start, code, len) == 0)
+	if (code && tracee_read(memory, range.start, code, len) == 0)
 		found = memmem(code, len, restorer_code, sizeof(restorer_code));
 	if (found)
 		at = range.start + (uint64_t)(found - code);
@@ -91,7 +91,7 @@ static uint64_t find_restorer(const struct remote *memory, uint64_t code_at)
  * loads it from a word (mov slot(%rip), %rax; add %fs:0, %rax), musl's has it in the instruction
  * (mov %fs:0, %rax; add $8 bits, %rax).
  */
-static int find_errno(const struct remote *memory, const struct loaded *libc, int64_t *offset)
+static int find_errno(const struct tracee *memory, const struct loaded *libc, int64_t *offset)
 {
 	static const unsigned char target[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	static const unsigned char load[] = { 0x48, 0x8b, 0x05 };
@@ -102,10 +102,10 @@ static int find_errno(const struct remote *memory, const struct loaded *libc, in
 	unsigned char code[17];
 	int32_t distance;
 
-	if (at && remote_read(memory, at, code, sizeof(target)) == 0 &&
+	if (at && tracee_read(memory, at, code, sizeof(target)) == 0 &&
 	    memcmp(code, target, sizeof(target)) == 0)
 		at += sizeof(target);
-	if (!at || remote_read(memory, at, code, sizeof(code)))
+	if (!at || tracee_read(memory, at, code, sizeof(code)))
 		return -ENOENT;
 	if (memcmp(code, take, sizeof(take)) == 0 && code[sizeof(take)] < 0x80) {
 		*offset = code[sizeof(take)];
@@ -114,10 +114,10 @@ static int find_errno(const struct remote *memory, const struct loaded *libc, in
 	if (memcmp(code, load, sizeof(load)) != 0 || memcmp(code + 7, add, sizeof(add)) != 0)
 		return -ENOENT;
 	memcpy(&distance, code + sizeof(load), sizeof(distance));
-	return remote_read(memory, at + 7 + (uint64_t)(int64_t)distance, offset, sizeof(*offset));
+	return tracee_read(memory, at + 7 + (uint64_t)(int64_t)distance, offset, sizeof(*offset));
 }
 
-int places_find(const struct remote *memory, const struct loaded_list *list, struct places *out,
+int places_find(const struct tracee *memory, const struct loaded_list *list, struct places *out,
 		const char **reason)
 {
 	const struct loaded *libc;

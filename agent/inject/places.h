@@ -7,7 +7,7 @@
 #define PPROFD_INJECT_PLACES_H
 
 #include "inject/loaded.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stdint.h>
 
@@ -27,7 +27,7 @@ struct places {
  * Finds them in the objects of the process. Returns 0, or -ENOTSUP with the reason, a static
  * string, if the C library is none that we know.
  */
-__attribute__((warn_unused_result)) int places_find(const struct remote *memory,
+__attribute__((warn_unused_result)) int places_find(const struct tracee *memory,
 						    const struct loaded_list *list,
 						    struct places *out, const char **reason);
 

@@ -12,7 +12,7 @@
 #define SLOTS_NOT_OURS 0xff
 
 struct walk {
-	const struct remote *memory;
+	const struct tracee *memory;
 	const struct loaded *object;
 	const struct slots_plan *plan;
 	struct slots_count *count;
@@ -27,7 +27,7 @@ struct table_copy {
 	bool is_plt;
 };
 
-static int copy_table(const struct remote *memory, uint64_t at, uint64_t bytes,
+static int copy_table(const struct tracee *memory, uint64_t at, uint64_t bytes,
 		      struct table_copy *out)
 {
 	int err;
@@ -40,14 +40,14 @@ static int copy_table(const struct remote *memory, uint64_t at, uint64_t bytes,
 	out->items = malloc(out->count * sizeof(*out->items));
 	if (!out->items)
 		return -ENOMEM;
-	err = remote_read(memory, at, out->items, out->count * sizeof(*out->items));
+	err = tracee_read(memory, at, out->items, out->count * sizeof(*out->items));
 	if (err)
 		out->count = 0;
 	return err;
 }
 
 /* Those of DT_RELA that add the bias to a word come first, are many, and name no symbol. */
-static int copy_tables(const struct remote *memory, const struct loaded *object,
+static int copy_tables(const struct tracee *memory, const struct loaded *object,
 		       struct table_copy *data, struct table_copy *plt)
 {
 	uint64_t total = object->relocation_bytes / sizeof(Elf64_Rela);
@@ -107,9 +107,9 @@ static int map_symbols(struct walk *walk)
 	walk->function_of = malloc(walk->symbol_count + 1);
 	if (!symbols || !strings || !walk->function_of)
 		goto out;
-	err = remote_read(walk->memory, walk->object->symbols, symbols,
+	err = tracee_read(walk->memory, walk->object->symbols, symbols,
 			  walk->symbol_count * sizeof(*symbols));
-	err = err ?: remote_read(walk->memory, walk->object->strings, strings, string_bytes);
+	err = err ?: tracee_read(walk->memory, walk->object->strings, strings, string_bytes);
 	for (uint64_t i = 0; i < walk->symbol_count && !err; i++)
 		walk->function_of[i] =
 			symbols[i].st_name < string_bytes
@@ -132,7 +132,7 @@ static bool is_unbound(const struct walk *walk, uint64_t value, uint64_t index)
 	uint32_t pushed;
 	size_t at = 0;
 
-	if (remote_read(walk->memory, value, code, sizeof(code)))
+	if (tracee_read(walk->memory, value, code, sizeof(code)))
 		return false;
 	if (memcmp(code, branch_target, sizeof(branch_target)) == 0)
 		at = sizeof(branch_target);
@@ -142,7 +142,7 @@ static bool is_unbound(const struct walk *walk, uint64_t value, uint64_t index)
 
 static int write_slot(struct walk *walk, uint64_t at, uint64_t value)
 {
-	int err = remote_write(walk->memory, at, &value, sizeof(value));
+	int err = tracee_write(walk->memory, at, &value, sizeof(value));
 
 	if (!err)
 		walk->count->written++;
@@ -165,7 +165,7 @@ static int meet(struct walk *walk, const struct table_copy *table, uint64_t inde
 	from = walk->plan->is_undo ? function->wrapper : function->real;
 	to = walk->plan->is_undo ? function->real : function->wrapper;
 	at = walk->object->bias + item->r_offset;
-	if (at % sizeof(value) != 0 || remote_read(walk->memory, at, &value, sizeof(value)) != 0) {
+	if (at % sizeof(value) != 0 || tracee_read(walk->memory, at, &value, sizeof(value)) != 0) {
 		walk->count->left++;
 		return 0;
 	}
@@ -188,7 +188,7 @@ static int meet_all(struct walk *walk, const struct table_copy *table)
 	return err;
 }
 
-int slots_apply(const struct remote *memory, const struct loaded *object,
+int slots_apply(const struct tracee *memory, const struct loaded *object,
 		const struct slots_plan *plan, struct slots_count *count)
 {
 	struct walk walk = { .memory = memory, .object = object, .plan = plan, .count = count };

@@ -9,7 +9,7 @@
 #define PPROFD_INJECT_SLOTS_H
 
 #include "inject/loaded.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +42,7 @@ struct slots_plan {
  * those that hold wrapper to real. Returns 0, -EPERM if the kernel forbids it, -ENOMEM, -E2BIG if
  * the object's tables are over the maximum, or -errno of reading them.
  */
-__attribute__((warn_unused_result)) int slots_apply(const struct remote *memory,
+__attribute__((warn_unused_result)) int slots_apply(const struct tracee *memory,
 						    const struct loaded *object,
 						    const struct slots_plan *plan,
 						    struct slots_count *count);

@@ -10,7 +10,7 @@
 #include "inject/load.h"
 #include "inject/loaded.h"
 #include "inject/places.h"
-#include "inject/remote.h"
+#include "inject/tracee.h"
 #include "object/cache.h"
 
 #include <stdio.h>
@@ -40,7 +40,7 @@ static void answer(const struct driver *driver, int err, uint64_t begin_ns, cons
 static int borrow(struct driver *driver, pid_t pid, char *reason)
 {
 	struct loaded_list list = { 0 };
-	struct remote memory;
+	struct tracee memory;
 	struct places places;
 	const struct load_request request = {
 		.memory = &memory,
@@ -52,14 +52,14 @@ static int borrow(struct driver *driver, pid_t pid, char *reason)
 	const char *why;
 	int err;
 
-	err = remote_init(pid, &memory);
+	err = tracee_init(pid, &memory);
 	if (err)
 		return err;
 	err = loaded_read(&memory, &list);
 	err = err ?: places_find(&memory, &list, &places, &why);
 	err = err ?: load_library(&request, &driver->stopped_ns, reason);
 	loaded_fini(&list);
-	remote_fini(&memory);
+	tracee_fini(&memory);
 	return err;
 }
 

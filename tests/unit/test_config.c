@@ -130,11 +130,12 @@ static void every_option_arrives(void **state)
 	GOOD(&parse, "--pid", "1", "-p2147483647", "--name=redis*", "-n", "x", "--children", "-a",
 	     "-l", "[::1]:1", "--listen=unix:/run/x", "--alloc-interval", "64", "--cpu-hz=10000",
 	     "--record", "file", "--log-level=warn", "--log-format=json", "--path-map=/a=/b",
-	     "--path-map", "/c=", "--debuginfod", "--lock-labels");
+	     "--path-map", "/c=", "--debuginfod", "--lock-labels", "--inject");
 	assert_int_equal(parse.config.path_map_count, 2);
 	assert_string_equal(parse.config.path_maps[1], "/c=");
 	assert_true(parse.config.debuginfod);
 	assert_true(parse.config.lock_labels);
+	assert_true(parse.config.inject);
 	assert_int_equal(parse.config.pid_count, 2);
 	assert_int_equal(parse.config.pids[1], INT32_MAX);
 	assert_int_equal(parse.config.name_count, 2);
@@ -313,7 +314,6 @@ static void what_is_wrong_is_said_in_one_line(void **state)
 	BAD("'unix:' is no address", "-a", "-l", "unix:");
 	BAD("'loud' is no log level: debug, info, warn or error", "-a", "--log-level", "loud");
 	BAD("'xml' is no log format: logfmt or json", "-a", "--log-format", "xml");
-	BAD("--inject is not supported by this version", "-a", "--inject");
 	BAD("'-1' is no budget: 0 to 100 percent", "-a", "--budget=-1");
 	BAD("'101' is no budget", "-a", "--budget=101");
 	BAD("'3%' is no budget", "-a", "--budget", "3%");

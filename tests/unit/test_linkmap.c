@@ -53,6 +53,15 @@ static void files_stand_in_the_linkers_order_with_their_biases(void **state)
 	assert_true(linkmap_is_complete(getpid()));
 }
 
+static void the_list_begins_where_the_linker_says(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	assert_int_equal(linkmap_first(getpid(), &first), 0);
+	assert_ptr_equal((void *)first, _r_debug.r_map);
+}
+
 static void another_process_is_read_from_outside(void **state)
 {
 	static struct linkmap map;
@@ -193,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_stand_in_the_linkers_order_with_their_biases),
+		cmocka_unit_test(the_list_begins_where_the_linker_says),
 		cmocka_unit_test(another_process_is_read_from_outside),
 		cmocka_unit_test(before_the_linker_has_run_there_is_no_list),
 		cmocka_unit_test(the_interpreter_is_what_the_program_header_says),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "inject/remote.h"
+#include "inject/tracee.h"
 #include "target/mapping.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int remote_init(pid_t pid, struct remote *out)
+int tracee_init(pid_t pid, struct tracee *out)
 {
 	char path[32];
 
@@ -21,10 +21,10 @@ int remote_init(pid_t pid, struct remote *out)
 	return 0;
 }
 
-void remote_fini(struct remote *remote)
+void tracee_fini(struct tracee *tracee)
 {
-	close(remote->fd);
-	remote->fd = -1;
+	close(tracee->fd);
+	tracee->fd = -1;
 }
 
 /* What pread and pwrite tell of an address space that has ended is that it has no bytes. */
@@ -39,39 +39,39 @@ static int result_of(ssize_t done, size_t len)
 	return -EFAULT;
 }
 
-int remote_read(const struct remote *remote, uint64_t address, void *bytes, size_t len)
+int tracee_read(const struct tracee *tracee, uint64_t address, void *bytes, size_t len)
 {
 	if (address > INT64_MAX)
 		return -EFAULT;
-	return result_of(pread(remote->fd, bytes, len, (off_t)address), len);
+	return result_of(pread(tracee->fd, bytes, len, (off_t)address), len);
 }
 
-int remote_read_string(const struct remote *remote, uint64_t address, char *text, size_t text_bytes)
+int tracee_read_string(const struct tracee *tracee, uint64_t address, char *text, size_t text_bytes)
 {
 	ssize_t got;
 
 	if (address > INT64_MAX)
 		return -EFAULT;
-	got = pread(remote->fd, text, text_bytes - 1, (off_t)address);
+	got = pread(tracee->fd, text, text_bytes - 1, (off_t)address);
 	if (got <= 0)
 		return result_of(got, text_bytes);
 	text[got] = '\0';
 	return 0;
 }
 
-int remote_write(const struct remote *remote, uint64_t address, const void *bytes, size_t len)
+int tracee_write(const struct tracee *tracee, uint64_t address, const void *bytes, size_t len)
 {
 	ssize_t done;
 
 	if (address > INT64_MAX)
 		return -EFAULT;
-	done = pwrite(remote->fd, bytes, len, (off_t)address);
+	done = pwrite(tracee->fd, bytes, len, (off_t)address);
 	if (done < 0 && (errno == EACCES || errno == EPERM))
 		return -EPERM;
 	return result_of(done, len);
 }
 
-int remote_find_range(const struct remote *remote, uint64_t address, struct remote_range *out)
+int tracee_find_range(const struct tracee *tracee, uint64_t address, struct tracee_range *out)
 {
 	struct mapping_line line;
 	size_t cap = 0;
@@ -79,7 +79,7 @@ int remote_find_range(const struct remote *remote, uint64_t address, struct remo
 	int err = -ENOENT;
 	FILE *maps;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", remote->pid);
+	snprintf(path, sizeof(path), "/proc/%d/maps", tracee->pid);
 	maps = fopen(path, "re");
 	if (!maps)
 		return -errno;
@@ -87,7 +87,7 @@ int remote_find_range(const struct remote *remote, uint64_t address, struct remo
 		if (mapping_parse_line(text, &line) || address < line.start ||
 		    address >= line.limit)
 			continue;
-		*out = (struct remote_range){
+		*out = (struct tracee_range){
 			.start = line.start,
 			.limit = line.limit,
 			.is_stack = strcmp(line.path, "[stack]") == 0,
