@@ -15,8 +15,8 @@ BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-d
 TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc protobuf-compiler \
 	python3-protobuf python3-pytest golang-go curl gdb redis-server redis-tools sqlite3 xz-utils \
 	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils \
-	default-jdk-headless
-BENCH_PACKAGES := bpftrace elfutils llvm
+	default-jdk-headless bpftrace binutils
+BENCH_PACKAGES := elfutils llvm heaptrack
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \
@@ -127,7 +127,7 @@ unit: $(UNIT_TESTS)
 $(BUILD)/targets/%: tests/targets/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O1 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-inline \
-		-fno-builtin -Wall -Wextra -Werror -D_GNU_SOURCE -o $@ $< -lpthread -lm
+		-fno-builtin -Wall -Wextra -Werror -D_GNU_SOURCE -Iagent -o $@ $< -lpthread -lm
 # What only unwind tables can follow.
 $(BUILD)/targets/bare-frames: tests/targets/bare-frames.c tests/targets/target.h
 	@mkdir -p $(@D)
@@ -161,6 +161,7 @@ bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	@$(SUDO) tests/bench/threads $(BUILD)
 	@$(SUDO) tests/bench/unwind $(BUILD)
 	@$(SUDO) tests/bench/golang $(BUILD)
+	@$(SUDO) tests/bench/sampler $(BUILD)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)

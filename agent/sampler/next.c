@@ -12,7 +12,7 @@
 /* The dynamic symbols of a loaded object. */
 struct image {
 	uintptr_t base;
-	const ElfW(Sym) * symbols;
+	const Elf64_Sym *symbols;
 	const char *strings;
 	const uint32_t *gnu_hash, *sysv_hash;
 	const uint16_t *versions;
@@ -27,12 +27,12 @@ struct search {
 };
 
 /* glibc has moved the addresses in the dynamic section, musl has not. */
-static const void *at(uintptr_t base, ElfW(Addr) address)
+static const void *at(uintptr_t base, Elf64_Addr address)
 {
 	return (const void *)(address < base ? base + address : address);
 }
 
-static void read_dynamic(const ElfW(Dyn) * entry, struct image *image)
+static void read_dynamic(const Elf64_Dyn *entry, struct image *image)
 {
 	uintptr_t base = image->base;
 
@@ -54,7 +54,7 @@ static void read_dynamic(const ElfW(Dyn) * entry, struct image *image)
 
 static bool is_wanted(const struct image *image, uint32_t index, const char *name)
 {
-	const ElfW(Sym) *symbol = &image->symbols[index];
+	const Elf64_Sym *symbol = &image->symbols[index];
 	unsigned char type = ELF64_ST_TYPE(symbol->st_info);
 
 	return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
@@ -76,7 +76,7 @@ static uint32_t find_by_gnu_hash(const struct image *image, const char *name)
 {
 	const uint32_t *table = image->gnu_hash;
 	uint32_t hash = hash_gnu(name);
-	const uint32_t *buckets = &table[4 + table[2] * sizeof(ElfW(Addr)) / sizeof(*table)];
+	const uint32_t *buckets = &table[4 + table[2] * sizeof(Elf64_Addr) / sizeof(*table)];
 	const uint32_t *chains = &buckets[table[0]];
 	uint32_t index = table[0] > 0 ? buckets[hash % table[0]] : 0;
 
@@ -117,7 +117,7 @@ static uint32_t find_by_sysv_hash(const struct image *image, const char *name)
 
 static void *find_in(const struct image *image, const char *name)
 {
-	const ElfW(Sym) * symbol;
+	const Elf64_Sym *symbol;
 	uintptr_t address;
 	uint32_t index;
 
@@ -134,7 +134,7 @@ static void *find_in(const struct image *image, const char *name)
 static bool holds(const struct dl_phdr_info *info, const void *address)
 {
 	for (size_t i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+		const Elf64_Phdr *segment = &info->dlpi_phdr[i];
 
 		if (segment->p_type == PT_LOAD &&
 		    (uintptr_t)address - info->dlpi_addr - segment->p_vaddr < segment->p_memsz)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pair-loop [THREADS [PAIRS [BYTES]]]: every thread makes so many pairs of malloc and free; prints
- * the median over the threads of the CPU time that one pair took, in nanoseconds. With BATCH blocks
- * at a time, so that more than one address comes by.
+ * pair-loop [THREADS [PAIRS [BYTES]]]: waits for lines; after each, every thread makes so many
+ * pairs of malloc and free, BATCH blocks at a time, so that more than one address comes by; prints
+ * the median over the threads of the CPU time that one pair took, in nanoseconds.
  */
 #include "target.h"
 
@@ -44,15 +44,10 @@ static int compare(const void *a, const void *b)
 	return (*left > *right) - (*left < *right);
 }
 
-int main(int argc, char **argv)
+static int run_all(uint64_t thread_count)
 {
-	uint64_t thread_count = target_number(argc, argv, 1, 1);
 	pthread_t threads[MAX_THREADS];
 
-	pairs = target_number(argc, argv, 2, 10000000);
-	block_bytes = target_number(argc, argv, 3, 64);
-	if (thread_count == 0 || thread_count > MAX_THREADS || pairs < BATCH)
-		return 2;
 	for (uint64_t i = 0; i < thread_count; i++) {
 		if (pthread_create(&threads[i], NULL, run, &pair_ns[i]))
 			return 1;
@@ -61,5 +56,22 @@ int main(int argc, char **argv)
 		pthread_join(threads[i], NULL);
 	qsort(pair_ns, thread_count, sizeof(*pair_ns), compare);
 	printf("%.3f\n", pair_ns[thread_count / 2]);
+	fflush(stdout);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t thread_count = target_number(argc, argv, 1, 1);
+
+	pairs = target_number(argc, argv, 2, 10000000);
+	block_bytes = target_number(argc, argv, 3, 64);
+	if (thread_count == 0 || thread_count > MAX_THREADS || pairs < BATCH)
+		return 2;
+	target_say("ready");
+	while (target_read_line()) {
+		if (run_all(thread_count))
+			return 1;
+	}
 	return 0;
 }
