@@ -162,6 +162,7 @@ bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	@$(SUDO) tests/bench/unwind $(BUILD)
 	@$(SUDO) tests/bench/golang $(BUILD)
 	@$(SUDO) tests/bench/sampler $(BUILD)
+	@$(SUDO) tests/bench/inject $(BUILD)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)

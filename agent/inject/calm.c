@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "inject/calm.h"
+#include "inject/sleeper.h"
 #include "object/cache.h"
 #include "object/object.h"
 #include "object/symtab.h"
 #include "probe/hostwalk.h"
 #include "target/mapping.h"
-#include "target/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 #define CALM_STACK_BYTES (64U << 10) /* that loading may take below the stack pointer */
 #define CALM_FRAME_BYTES (20U << 10) /* that are written at once */
 #define CALM_RESTORER_BYTES 9
-#define CALM_EPOLL_PWAIT2 441
 
 struct calm {
 	const struct tracee *memory;
@@ -30,20 +28,6 @@ struct calm {
 	struct unwind_walk *walk; /* scratch */
 	bool *is_ready; /* by mapping: its symbols are read */
 	bool *is_wanted; /* they should be */
-};
-
-/* Waits that have done nothing while they wait. */
-static const struct {
-	int number;
-	int timeout_argument; /* of calls that begin a time-out anew, from 0; -1: they do not */
-} waits[] = {
-	{ SYS_futex, -1 },	   { SYS_read, -1 },	       { SYS_recvfrom, -1 },
-	{ SYS_recvmsg, -1 },	   { SYS_accept, -1 },	       { SYS_accept4, -1 },
-	{ SYS_poll, -1 },	   { SYS_ppoll, -1 },	       { SYS_select, -1 },
-	{ SYS_pselect6, -1 },	   { SYS_nanosleep, -1 },      { SYS_clock_nanosleep, -1 },
-	{ SYS_wait4, -1 },	   { SYS_waitid, -1 },	       { SYS_pause, -1 },
-	{ SYS_rt_sigsuspend, -1 }, { SYS_epoll_wait, 3 },      { SYS_epoll_pwait, 3 },
-	{ CALM_EPOLL_PWAIT2, 3 },  { SYS_rt_sigtimedwait, 2 },
 };
 
 static const char *const busy_functions[] = {
@@ -178,51 +162,6 @@ static void walk_stack(const struct calm *calm, uint64_t ip, uint64_t sp, uint64
 	hostwalk_run(&context, calm->walk);
 }
 
-struct sleeper {
-	pid_t tid;
-	long number;
-	uint64_t args[6], sp, ip;
-};
-
-/* Returns 0, or -ENOENT if the thread is not asleep in a system call. */
-static int read_sleeper(pid_t pid, pid_t tid, struct sleeper *out)
-{
-	char name[40], text[256];
-
-	snprintf(name, sizeof(name), "task/%d/syscall", tid);
-	if (procfs_read(pid, name, text, sizeof(text)) < 0)
-		return -ENOENT;
-	out->tid = tid;
-	if (sscanf(text,
-		   "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
-		   " %" SCNx64 " %" SCNx64,
-		   &out->number, &out->args[0], &out->args[1], &out->args[2], &out->args[3],
-		   &out->args[4], &out->args[5], &out->sp, &out->ip) != 9)
-		return -ENOENT;
-	return 0;
-}
-
-/* 0: goes on exactly; 1: a time-out begins anew; -1: not to be interrupted. */
-static int rank_of(const struct sleeper *sleeper)
-{
-	/* A wait that was interrupted before: only the kernel knows what it has left. */
-	if (sleeper->number == SYS_restart_syscall)
-		return 1;
-	for (size_t i = 0; i < COUNT_OF(waits); i++) {
-		int at = waits[i].timeout_argument;
-
-		if (waits[i].number != sleeper->number)
-			continue;
-		if (at < 0)
-			return 0;
-		/* An int for epoll_wait, where -1 waits for ever; a pointer for the others. */
-		if (sleeper->number == SYS_epoll_wait || sleeper->number == SYS_epoll_pwait)
-			return (int32_t)sleeper->args[at] >= 0;
-		return sleeper->args[at] != 0;
-	}
-	return -1;
-}
-
 static bool passes_linker(const struct calm *calm, const struct sleeper *sleeper)
 {
 	walk_stack(calm, sleeper->ip, sleeper->sp, 0);
@@ -240,7 +179,7 @@ struct listing {
 
 static void add_sleeper(struct listing *listing, const struct sleeper *sleeper)
 {
-	int rank = rank_of(sleeper);
+	int rank = sleeper_rank(sleeper);
 
 	if (rank < 0 || listing->count == listing->max)
 		return;
@@ -268,7 +207,7 @@ size_t calm_list(const struct calm *calm, pid_t *tids, size_t max, bool *in_link
 		if (tid <= 0)
 			continue;
 		seen++;
-		if (read_sleeper(calm->memory->pid, tid, &sleeper))
+		if (sleeper_read(calm->memory->pid, tid, &sleeper))
 			continue;
 		*in_linker = *in_linker || passes_linker(calm, &sleeper);
 		add_sleeper(&listing, &sleeper);
@@ -401,7 +340,7 @@ const char *calm_judge(struct calm *calm, const struct user_regs_struct *regs)
 	const struct sleeper sleeper = { .number = (long)regs->orig_rax };
 	const char *reason;
 
-	if (rank_of(&sleeper) < 0)
+	if (sleeper_rank(&sleeper) < 0)
 		return "is not asleep";
 	reason = judge_stack(calm, regs);
 	if (reason)

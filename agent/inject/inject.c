@@ -8,8 +8,10 @@
 #include "inject/refuse.h"
 #include "inject/tracee.h"
 #include "inject/slots.h"
+#include "target/linkmap.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #include <time.h>
 
 #define INJECT_LINKER_NS 500000000 /* that an undo waits for the process's linker */
+#define INJECT_PASS_NS 5000000000ULL /* that a list of nonsense may keep us */
 #define INJECT_PAUSE_NS 1000000
 
 _Static_assert(INJECT_REASON_BYTES == LOAD_REASON_BYTES, "one buffer");
@@ -83,6 +86,18 @@ static int load_for(struct injection *injection, const struct inject_options *op
 	return load_library(&request, &injection->stopped_ns, reason);
 }
 
+static int explain_empty(pid_t pid, char *reason)
+{
+	char interpreter[PATH_MAX];
+
+	if (linkmap_interpreter(pid, interpreter, sizeof(interpreter)) == 0) {
+		explain(reason, "its dynamic linker has not begun yet");
+		return -EBUSY;
+	}
+	explain(reason, "it is a static program");
+	return -ENOTSUP;
+}
+
 /* Has the library in the process, loaded now or long ago. */
 static int obtain(struct injection *injection, const struct inject_options *options, char *reason)
 {
@@ -93,10 +108,8 @@ static int obtain(struct injection *injection, const struct inject_options *opti
 	err = read_whole(&injection->memory, deadline_ns, &list);
 	if (err)
 		return err == -EAGAIN ? -EBUSY : err;
-	if (list.count == 0) {
-		explain(reason, "it is a static program, or has not begun yet");
-		return -ENOTSUP;
-	}
+	if (list.count == 0)
+		return explain_empty(injection->memory.pid, reason);
 	err = control_find(&injection->memory, &list, &injection->control);
 	if (err == -ENOENT) {
 		err = load_for(injection, options, &list, reason);
@@ -149,6 +162,7 @@ static int pass_over(struct injection *injection, const struct loaded_list *list
 	const struct control *control = &injection->control;
 	struct slots_function functions[SAMPLER_FUNCTIONS];
 	const struct slots_plan plan = { functions, SAMPLER_FUNCTIONS, is_undo };
+	uint64_t deadline_ns = now_monotonic_ns() + INJECT_PASS_NS;
 	int err = 0;
 
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++)
@@ -161,6 +175,8 @@ static int pass_over(struct injection *injection, const struct loaded_list *list
 	for (size_t i = 0; i < list->count; i++) {
 		int failed = 0;
 
+		if (now_monotonic_ns() > deadline_ns)
+			return -ETIMEDOUT;
 		if (list->items[i].bias != control->bias)
 			failed = slots_apply(&injection->memory, &list->items[i], &plan,
 					     &injection->count);

@@ -104,7 +104,8 @@ static int write_memfd(const struct load *load, int target_fd)
 	ssize_t len, done;
 	int fd, err = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", load->request->memory->pid, target_fd);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", load->request->memory->pid,
+		 load->tid, target_fd);
 	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;

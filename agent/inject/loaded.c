@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define LOADED_MAX_DYNAMIC 256U
-#define LOADED_MAX_CHAIN 65536U
+#define LOADED_MAX_CHAIN 1024U
 #define LOADED_MAX_BUCKETS (1U << 24)
 #define LOADED_SYMBOL_BYTES 256
 

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOADED_MAX 4096U
+#define LOADED_MAX 1024U
 #define LOADED_NAME_BYTES 256
 
 /* Addresses in the target; 0 where the object has none. */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS_MAX_RELOCATION_BYTES (256U << 20)
+#define SLOTS_MAX_RELOCATION_BYTES (64U << 20)
 #define SLOTS_MAX_SYMBOLS (1U << 22)
-#define SLOTS_MAX_STRING_BYTES (256U << 20)
+#define SLOTS_MAX_STRING_BYTES (64U << 20)
 #define SLOTS_NOT_OURS 0xff
 
 struct walk {
