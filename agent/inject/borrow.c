@@ -2,13 +2,13 @@
 #include "inject/borrow.h"
 #include "base/now.h"
 #include "inject/frame.h"
-#include "target/procfs.h"
+#include "inject/sigmask.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BORROW_XSTATE_BYTES 16384
 #define BORROW_NAP_NS 20000
@@ -29,6 +30,13 @@ enum borrow_state {
 	BORROW_GONE, /* not ours any more */
 };
 
+/*
+ * Each system call of a function that is followed is two stops, for each of which the thread waits
+ * for a CPU anew. So where it does no harm (see is_quiet()) a function runs through, and returns by
+ * two frames: the first one lets a signal come that waited, at which the thread stops, and leads to
+ * the second. The signal is one that the program ignores, should we not be there to take it.
+ */
+
 struct borrow {
 	const struct tracee *memory;
 	pid_t tid;
@@ -38,11 +46,13 @@ struct borrow {
 	struct user_regs_struct regs;
 	uint64_t errno_at;
 	int32_t errno_value;
-	bool is_masked;
+	uint64_t restorer;
+	int mark; /* the signal that ends a quiet call; 0: none is to be had */
+	bool was_quiet; /* the kernel has forgotten how a call with a time-out goes on */
 	uint64_t last_number; /* of the system call under way */
 	size_t xstate_bytes;
 	unsigned char xstate[BORROW_XSTATE_BYTES];
-	struct frame frame;
+	struct frame frame, first; /* first: the one before it, of quiet calls */
 };
 
 static int request(const struct borrow *borrow, enum __ptrace_request what, void *address,
@@ -115,20 +125,26 @@ static int read_state(struct borrow *borrow)
 /* Whether a signal waits that the thread would take on its return from the system call. */
 static bool is_signal_pending(const struct borrow *borrow)
 {
-	unsigned long long own = 0, shared = 0;
-	char name[32], text[4096];
-	const char *line;
+	uint64_t pending = sigmask_pending(borrow->memory->pid, borrow->tid);
 
-	snprintf(name, sizeof(name), "task/%d/status", borrow->tid);
-	if (procfs_read(borrow->memory->pid, name, text, sizeof(text)) < 0)
-		return false;
-	line = strstr(text, "\nSigPnd:");
-	if (line)
-		sscanf(line, "\nSigPnd: %llx\nShdPnd: %llx", &own, &shared);
 	/* A call with a mask of its own takes others than the thread does. */
 	if (borrow->regs.orig_rax == SYS_epoll_pwait)
-		return (own | shared) != 0;
-	return ((own | shared) & ~borrow->mask) != 0;
+		return pending != 0;
+	return (pending & ~borrow->mask) != 0;
+}
+
+/* A futex wait of this kind has its time-out as a moment: it may as well begin anew. */
+static bool is_until(const struct user_regs_struct *regs)
+{
+	return regs->orig_rax == SYS_futex &&
+	       ((int)regs->rsi & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET;
+}
+
+/* rt_sigreturn makes the kernel forget what is left of a time-out. */
+static bool is_quiet(const struct borrow *borrow, const struct borrow_call *call)
+{
+	return call->watched < 0 && borrow->mark != 0 &&
+	       ((long)borrow->regs.rax != -FRAME_RESTART_BLOCK || is_until(&borrow->regs));
 }
 
 /*
@@ -141,6 +157,8 @@ static int settle(const struct borrow *borrow, bool has_signal)
 	struct user_regs_struct regs = borrow->regs;
 
 	if ((long)regs.rax == -EINTR && frame_is_restart(&regs) && !has_signal)
+		frame_restart(&regs);
+	if ((long)regs.rax == -FRAME_RESTART_BLOCK && borrow->was_quiet)
 		frame_restart(&regs);
 	return request(borrow, PTRACE_SETREGS, NULL, &regs);
 }
@@ -189,6 +207,26 @@ const struct user_regs_struct *borrow_regs(const struct borrow *borrow)
 	return &borrow->regs;
 }
 
+/* Calls that return through it pass through frame afterwards. */
+static int prepare_first(struct borrow *borrow)
+{
+	struct frame_thread thread = {
+		.regs = borrow->regs,
+		.signal_mask = sigmask_for_calls() & ~sigmask_bit(borrow->mark),
+		.xstate = borrow->xstate,
+		.xstate_bytes = borrow->xstate_bytes,
+	};
+	int err;
+
+	thread.regs.rip = borrow->restorer;
+	thread.regs.rsp = borrow->frame.at + sizeof(uint64_t);
+	thread.regs.orig_rax = UINT64_MAX;
+	err = frame_build(&thread, borrow->restorer, &borrow->first);
+	return err
+		       ?: tracee_write(borrow->memory, borrow->first.at, borrow->first.image,
+				       borrow->first.bytes);
+}
+
 int borrow_prepare(struct borrow *borrow, uint64_t restorer, uint64_t errno_at)
 {
 	const struct frame_thread thread = {
@@ -200,12 +238,17 @@ int borrow_prepare(struct borrow *borrow, uint64_t restorer, uint64_t errno_at)
 	int err;
 
 	borrow->errno_at = errno_at;
+	borrow->restorer = restorer;
+	borrow->mark = sigmask_find_harmless(borrow->memory->pid, borrow->tid, borrow->mask);
 	err = tracee_read(borrow->memory, errno_at, &borrow->errno_value,
 			  sizeof(borrow->errno_value));
 	err = err ?: frame_build(&thread, restorer, &borrow->frame);
-	return err
-		       ?: tracee_write(borrow->memory, borrow->frame.at, borrow->frame.image,
-				       borrow->frame.bytes);
+	err = err
+		      ?: tracee_write(borrow->memory, borrow->frame.at, borrow->frame.image,
+				      borrow->frame.bytes);
+	if (!err && borrow->mark != 0)
+		err = prepare_first(borrow);
+	return err;
 }
 
 int borrow_put_text(struct borrow *borrow, const char *text, uint64_t *address)
@@ -222,15 +265,13 @@ int borrow_put_text(struct borrow *borrow, const char *text, uint64_t *address)
  * would. */
 static int start_call(struct borrow *borrow, const struct borrow_call *call)
 {
-	const uint64_t faults = 1ULL << (SIGSEGV - 1) | 1ULL << (SIGBUS - 1) |
-				1ULL << (SIGILL - 1) | 1ULL << (SIGFPE - 1) |
-				1ULL << (SIGTRAP - 1) | 1ULL << (SIGSYS - 1);
-	uint64_t blocked = ~faults;
 	struct user_regs_struct regs = borrow->regs;
+	uint64_t blocked = sigmask_for_calls();
+	bool quiet = is_quiet(borrow, call);
 	int err;
 
 	regs.rip = call->function;
-	regs.rsp = borrow->frame.at;
+	regs.rsp = quiet ? borrow->first.at : borrow->frame.at;
 	regs.rdi = call->args[0];
 	regs.rsi = call->args[1];
 	regs.rdx = call->args[2];
@@ -238,10 +279,13 @@ static int start_call(struct borrow *borrow, const struct borrow_call *call)
 	regs.orig_rax = UINT64_MAX;
 	regs.eflags &= ~(uint64_t)BORROW_FLAGS_CLEARED;
 	err = request(borrow, PTRACE_SETREGS, NULL, &regs);
-	if (!err && !borrow->is_masked)
-		err = request(borrow, PTRACE_SETSIGMASK, number(sizeof(blocked)), &blocked);
-	borrow->is_masked = true;
-	return err;
+	err = err ?: request(borrow, PTRACE_SETSIGMASK, number(sizeof(blocked)), &blocked);
+	if (err || !quiet)
+		return err;
+	borrow->was_quiet = true;
+	if (syscall(SYS_tgkill, borrow->memory->pid, borrow->tid, borrow->mark))
+		return -errno;
+	return 0;
 }
 
 /* Looks at a stop for a system call. *is_end: it is the frame's, or the one that was watched. */
@@ -296,6 +340,7 @@ static int rescue(struct borrow *borrow)
 
 int borrow_call(struct borrow *borrow, struct borrow_call *call, uint64_t deadline_ns)
 {
+	const enum __ptrace_request go = is_quiet(borrow, call) ? PTRACE_CONT : PTRACE_SYSCALL;
 	bool is_end = false;
 	int status, err;
 
@@ -304,7 +349,7 @@ int borrow_call(struct borrow *borrow, struct borrow_call *call, uint64_t deadli
 	if (err)
 		return err;
 	borrow->state = BORROW_GONE;
-	err = request(borrow, PTRACE_SYSCALL, NULL, NULL);
+	err = request(borrow, go, NULL, NULL);
 	while (!err) {
 		int deliver = 0;
 
@@ -315,11 +360,13 @@ int borrow_call(struct borrow *borrow, struct borrow_call *call, uint64_t deadli
 			err = meet_syscall(borrow, call, &is_end);
 		else if (!is_trap(status) && is_crash(WSTOPSIG(status)))
 			return rescue(borrow);
+		else if (!is_trap(status) && go == PTRACE_CONT && WSTOPSIG(status) == borrow->mark)
+			is_end = true;
 		else if (!is_trap(status))
 			deliver = WSTOPSIG(status);
 		if (is_end)
 			break;
-		err = err ?: request(borrow, PTRACE_SYSCALL, NULL, number((uint64_t)deliver));
+		err = err ?: request(borrow, go, NULL, number((uint64_t)deliver));
 	}
 	if (!err)
 		borrow->state = BORROW_AT_END;

@@ -11,7 +11,6 @@
 #define RESTART_SYS 512
 #define RESTART_NOINTR 513
 #define RESTART_NOHAND 514
-#define RESTART_BLOCK 516
 #define SYSCALL_BYTES 2
 
 /* arch/x86/include/uapi/asm/ucontext.h */
@@ -49,7 +48,7 @@ bool frame_is_restart(const struct user_regs_struct *regs)
 
 	return (long)regs->orig_rax >= 0 &&
 	       (result == -RESTART_SYS || result == -RESTART_NOINTR || result == -RESTART_NOHAND ||
-		result == -RESTART_BLOCK || result == -EINTR);
+		result == -FRAME_RESTART_BLOCK || result == -EINTR);
 }
 
 void frame_restart(struct user_regs_struct *regs)

@@ -17,6 +17,8 @@
 #define FRAME_TEXT_BYTES 64
 #define FRAME_RED_ZONE_BYTES 128 /* below rsp, which a leaf function may use (System V ABI) */
 #define FRAME_MAX_BYTES 16384
+/* ERESTART_RESTARTBLOCK of include/linux/errno.h: only the kernel knows how the call goes on. */
+#define FRAME_RESTART_BLOCK 516
 
 /* What a thread has now. */
 struct frame_thread {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define LOADED_MAX_DYNAMIC 256U
+#define LOADED_DYNAMIC_PIECE 32U
 #define LOADED_MAX_CHAIN 1024U
 #define LOADED_MAX_BUCKETS (1U << 24)
 #define LOADED_SYMBOL_BYTES 256
@@ -56,17 +57,27 @@ static void take_entry(struct loaded *object, const Elf64_Dyn *entry)
 	}
 }
 
+/* In pieces, since what lies behind the section may not be readable. */
 static int read_dynamic(const struct tracee *memory, struct loaded *object)
 {
-	Elf64_Dyn entry;
+	Elf64_Dyn entries[LOADED_DYNAMIC_PIECE];
+	size_t wanted = LOADED_DYNAMIC_PIECE;
 
-	for (uint64_t i = 0; i < LOADED_MAX_DYNAMIC; i++) {
-		int err = tracee_read(memory, object->dynamic + i * sizeof(entry), &entry,
-				      sizeof(entry));
+	for (uint64_t seen = 0; seen < LOADED_MAX_DYNAMIC;) {
+		int err = tracee_read(memory, object->dynamic + seen * sizeof(entries[0]), entries,
+				      wanted * sizeof(entries[0]));
 
-		if (err || entry.d_tag == DT_NULL)
+		if (err == -EFAULT && wanted > 1) {
+			wanted = 1;
+			continue;
+		}
+		if (err)
 			return err;
-		take_entry(object, &entry);
+		for (size_t i = 0; i < wanted; i++, seen++) {
+			if (entries[i].d_tag == DT_NULL)
+				return 0;
+			take_entry(object, &entries[i]);
+		}
 	}
 	return -E2BIG;
 }
