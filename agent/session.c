@@ -13,6 +13,7 @@
 #include "profile/symbolize.h"
 #include "sample/afford.h"
 #include "sample/desk.h"
+#include "sample/loader.h"
 #include "sample/recorder.h"
 #include "sample/replay.h"
 #include "sample/store.h"
@@ -43,6 +44,7 @@ struct session {
 	struct sideband *sideband;
 	struct clock_set *clock;
 	struct slicer *slicer;
+	struct loader *loader;
 	double hit_ns; /* what a hit of an allocation probe costs a target */
 	struct watcher *watcher;
 	pid_t command; /* 0: none, or it has ended */
@@ -202,6 +204,16 @@ static int start_budget(struct session *session)
 	return slicer_new(session->kernel, &session->slicer);
 }
 
+static int start_loader(struct session *session)
+{
+	int err = session->config->inject ? loader_new(&session->loader) : 0;
+
+	if (err)
+		log_error("--inject: libpprofd.so is not beside the agent's own file: %s",
+			  strerror(-err));
+	return err;
+}
+
 static int start_recorder(struct session *session, const struct store_options *options)
 {
 	const char *path = session->config->record;
@@ -223,6 +235,8 @@ static int start_watcher(struct session *session)
 		.rules = rules_of(session->config),
 		.collect = session->config->collect,
 		.sources = session->config->sources,
+		.loader = session->loader,
+		.alloc_interval = session->config->alloc_interval,
 		.slicer = session->slicer,
 		.budget_percent = session->config->budget_percent,
 		.hit_ns = session->hit_ns,
@@ -279,6 +293,7 @@ static int start_live(struct session *session)
 	err = err ?: start_store(session, &options);
 	err = err ?: start_recorder(session, &options);
 	err = err ?: start_budget(session);
+	err = err ?: start_loader(session);
 	err = err ?: start_server(session); /* before any target is touched */
 	err = err ?: start_watcher(session);
 	if (!err && session->config->command)
@@ -429,6 +444,7 @@ static void stop(struct session *session)
 		log_debug("records are left behind");
 	watcher_free(session->watcher);
 	slicer_free(session->slicer);
+	loader_free(session->loader);
 	clock_detach(session->clock);
 	sideband_free(session->sideband);
 	tables_free(session->tables);

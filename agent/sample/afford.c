@@ -10,6 +10,7 @@
 #include "probe/uprobe.h"
 #include "sample/recorder.h"
 #include "sample/store.h"
+#include "sample/storefacts.h"
 #include "target/allocator.h"
 
 #include <errno.h>
@@ -104,14 +105,14 @@ void afford_begin(const struct watcher_options *options, struct process *process
 
 void afford_end(const struct watcher_options *options, struct process *process)
 {
-	const struct store_spending none = { .step = BUDGET_FULL };
+	const struct storefacts_spending none = { .step = BUDGET_FULL };
 
 	if (!process->has_account)
 		return;
 	slicer_remove(options->slicer, process->id);
 	process->has_account = false;
 	process->budget = (struct budget){ .step = BUDGET_FULL };
-	store_set_spending(options->store, process->id, &none);
+	storefacts_set_spending(options->store, process->id, &none);
 }
 
 void afford_renew(const struct watcher_options *options, struct process *process)
@@ -162,7 +163,7 @@ static void pass_slice(const struct watcher_options *options, struct process *pr
 static void tell(const struct watcher_options *options, struct process *process)
 {
 	const struct budget *budget = &process->budget;
-	struct store_spending spending = {
+	struct storefacts_spending spending = {
 		.ratio = budget->ratio,
 		.budget_percent = options->budget_percent,
 		.step = (uint32_t)budget->step,
@@ -176,7 +177,7 @@ static void tell(const struct watcher_options *options, struct process *process)
 		spending.period_ns = state.period_ns;
 		pass_slice(options, process, &state);
 	}
-	store_set_spending(options->store, process->id, &spending);
+	storefacts_set_spending(options->store, process->id, &spending);
 }
 
 void afford_check(const struct watcher_options *options, struct process *process)

@@ -152,7 +152,7 @@ static int comment_runtime(const struct store_entry *entry, struct snapshot *sna
 
 static int comment_spending(const struct store_entry *entry, struct snapshot *snap)
 {
-	const struct store_spending *spending = &entry->spending;
+	const struct storefacts_spending *spending = &entry->spending;
 	char since[32];
 	int err;
 
@@ -204,6 +204,8 @@ static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
 	err = err
 		      ?: entry->spending.step == BUDGET_FULL ? comment_untracked(&totals, snap)
 							     : comment_spending(entry, snap);
+	if (!err && entry->injection[0])
+		err = add_comment(snap, "no sampler was injected: %s", entry->injection);
 	if (!err && snap->rss_bytes > 0)
 		err = add_comment(snap, "RSS: %" PRIu64 " bytes beside an estimated %.0f in use",
 				  snap->rss_bytes, totals.inuse_bytes);

@@ -8,6 +8,7 @@
 #include "sample/golist.h"
 #include "sample/source.h"
 #include "sample/store.h"
+#include "sample/storefacts.h"
 #include "sample/threadlist.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static void refuse(const struct watcher_options *options, const struct process *
 	if (reason[0] == '\0')
 		reason = strerror(-err);
 	log_debug("pid %d: %s: %s", process->pid, kind_info(kind)->name, reason);
-	store_refuse(options->store, process->id, kind, reason);
+	storefacts_refuse(options->store, process->id, kind, reason);
 }
 
 void godump_open(const struct watcher_options *options, struct process *process)
@@ -61,13 +62,13 @@ void godump_open(const struct watcher_options *options, struct process *process)
 		if (reason[0] == '\0')
 			snprintf(reason, sizeof(reason), "%s", strerror(-err));
 		log_warn("pid %d: a Go program that cannot be read: %s", process->pid, reason);
-		store_set_runtime(options->store, process->id, "go");
-		store_refuse(options->store, process->id, KIND_HEAP, reason);
-		store_refuse(options->store, process->id, KIND_ALLOCS, reason);
-		store_refuse(options->store, process->id, KIND_GOROUTINE, reason);
+		storefacts_set_runtime(options->store, process->id, "go");
+		storefacts_refuse(options->store, process->id, KIND_HEAP, reason);
+		storefacts_refuse(options->store, process->id, KIND_ALLOCS, reason);
+		storefacts_refuse(options->store, process->id, KIND_GOROUTINE, reason);
 		return;
 	}
-	store_set_runtime(options->store, process->id, golang_version(process->golang));
+	storefacts_set_runtime(options->store, process->id, golang_version(process->golang));
 	log_debug("pid %d: %s", process->pid, golang_version(process->golang));
 	err = options->go_memprofile ? golang_enable_memprofile(process->golang) : 0;
 	if (err && err != -EALREADY)
@@ -142,7 +143,7 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 	if (err && err != -ESRCH)
 		refuse(reading->options, process, kind, err);
 	else
-		store_refuse(reading->options->store, process->id, kind, NULL);
+		storefacts_refuse(reading->options->store, process->id, kind, NULL);
 }
 
 static uint32_t intern_labels(struct aggregate *agg, const struct golang_goroutine *goroutine)
@@ -237,7 +238,7 @@ static void read_goroutines(struct reading *reading, void (*fetch)(void *arg), v
 	}
 	catch_running(reading, fetch, arg);
 	golist_end(reading->list, now_monotonic_ns());
-	store_refuse(reading->options->store, process->id, KIND_GOROUTINE, NULL);
+	storefacts_refuse(reading->options->store, process->id, KIND_GOROUTINE, NULL);
 	if (reading->lost > 0)
 		log_warn("pid %d: %zu goroutines found no room", process->pid, reading->lost);
 }

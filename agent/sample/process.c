@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/process.h"
 #include "base/log.h"
+#include "inject/inject.h"
 #include "object/entrypoints.h"
 #include "object/object.h"
 #include "probe/kernel.h"
@@ -13,6 +14,7 @@
 #include "sample/recorder.h"
 #include "sample/source.h"
 #include "sample/store.h"
+#include "sample/storefacts.h"
 #include "target/allocator.h"
 #include "target/procfs.h"
 
@@ -139,7 +141,7 @@ static void tell(const struct process *process, const struct watcher_options *op
 		log_warn("pid %d: %s", process->pid, waiting_for);
 	else if (source[0] == '\0')
 		return;
-	store_set_allocator(options->store, process->id, allocator, source, waiting_for);
+	storefacts_set_allocator(options->store, process->id, allocator, source, waiting_for);
 	recorder_set_allocator(options->recorder, process->id, allocator, source);
 }
 
@@ -207,7 +209,7 @@ static int place_probes(struct process *process, const struct watcher_options *o
 		return err;
 	if (err)
 		log_warn("pid %d: probes of its own: %s", process->pid, strerror(-err));
-	store_set_gc(options->store, process->id, found.gc);
+	storefacts_set_gc(options->store, process->id, found.gc);
 	if ((options->collect & EVENT_COLLECT_ALLOC) == 0)
 		return 0;
 	if (!found.has_emitter) {
@@ -246,9 +248,21 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 	return place_probes(process, options, finders);
 }
 
+static void undo_injection(struct process *process)
+{
+	int err = inject_undo(process->injection);
+
+	process->injection = NULL;
+	if (err)
+		log_warn("pid %d: calls that still go through the idle sampler: %s", process->pid,
+			 strerror(-err));
+}
+
 void process_fini(struct process *process, bool is_gone)
 {
 	probelist_fini(&process->probes, is_gone);
+	if (process->injection)
+		undo_injection(process);
 	golang_free(process->golang);
 	process->golang = NULL;
 	mapping_list_fini(&process->mappings);

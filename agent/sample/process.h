@@ -17,6 +17,7 @@
 
 struct allocator_finder;
 struct golang;
+struct injection;
 struct uprobe_site;
 struct notes_finder;
 
@@ -39,6 +40,8 @@ struct process {
 	bool has_forgotten; /* blocks in the kernel that the store still holds */
 	struct golang *golang; /* NULL: no Go program, or one that cannot be read */
 	bool has_looked_for_go;
+	struct injection *injection; /* the sampler in it; NULL: none */
+	uint32_t inject_tries;
 	struct budget budget; /* of its allocation probes */
 	bool has_account; /* else the budget is not watched */
 	uint64_t slices; /* that the store knows of */

@@ -3,6 +3,7 @@
 #include "object/cache.h"
 #include "object/object.h"
 #include "sample/record.h"
+#include "sample/storefacts.h"
 #include "target/mapping.h"
 
 #include <errno.h>
@@ -168,7 +169,7 @@ static void set_allocator(struct store *store, struct record_allocator *record)
 {
 	record->allocator[RECORD_NAME_BYTES - 1] = '\0';
 	record->source[RECORD_NAME_BYTES - 1] = '\0';
-	store_set_allocator(store, record->head.target, record->allocator, record->source, "");
+	storefacts_set_allocator(store, record->head.target, record->allocator, record->source, "");
 }
 
 static void set_losses(struct store *store, const struct record_loss *record)

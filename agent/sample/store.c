@@ -64,7 +64,7 @@ void store_free(struct store *store)
 	free(store);
 }
 
-static struct store_entry *find_entry(const struct store *store, uint32_t id)
+struct store_entry *store_find(const struct store *store, uint32_t id)
 {
 	uint32_t index = table_find(store->targets, &id);
 
@@ -153,78 +153,30 @@ int store_add_target(struct store *store, const struct store_target *target)
 
 int store_set_mappings(struct store *store, uint32_t id, const struct mapping_list *mappings)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (!entry)
 		return -ESRCH;
 	return aggregate_set_mappings(entry->aggregate, mappings, entry->exe);
 }
 
-void store_set_allocator(struct store *store, uint32_t id, const char *allocator,
-			 const char *source, const char *waiting_for)
-{
-	struct store_entry *entry = find_entry(store, id);
-
-	if (!entry)
-		return;
-	snprintf(entry->allocator, sizeof(entry->allocator), "%s", allocator);
-	snprintf(entry->source, sizeof(entry->source), "%s", source);
-	snprintf(entry->waiting_for, sizeof(entry->waiting_for), "%s", waiting_for);
-}
-
-void store_set_gc(struct store *store, uint32_t id, const char *gc)
-{
-	struct store_entry *entry = find_entry(store, id);
-
-	if (entry)
-		snprintf(entry->gc, sizeof(entry->gc), "%s", gc);
-}
-
-void store_set_runtime(struct store *store, uint32_t id, const char *runtime)
-{
-	struct store_entry *entry = find_entry(store, id);
-
-	if (entry)
-		snprintf(entry->runtime, sizeof(entry->runtime), "%s", runtime);
-}
-
-void store_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason)
-{
-	struct store_entry *entry = find_entry(store, id);
-
-	if (!entry)
-		return;
-	free(entry->refusals[kind]);
-	entry->refusals[kind] = reason ? strdup(reason) : NULL;
-}
-
-void store_set_spending(struct store *store, uint32_t id, const struct store_spending *spending)
-{
-	struct store_entry *entry = find_entry(store, id);
-
-	if (!entry)
-		return;
-	entry->spending = *spending;
-	entry->has_spending = true;
-}
-
 struct aggregate *store_aggregate(const struct store *store, uint32_t id)
 {
-	const struct store_entry *entry = find_entry(store, id);
+	const struct store_entry *entry = store_find(store, id);
 
 	return entry ? entry->aggregate : NULL;
 }
 
 struct golist *store_goroutines(const struct store *store, uint32_t id)
 {
-	const struct store_entry *entry = find_entry(store, id);
+	const struct store_entry *entry = store_find(store, id);
 
 	return entry ? entry->goroutines : NULL;
 }
 
 void store_end_target(struct store *store, uint32_t id, uint64_t now_ns)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (!entry || entry->has_ended)
 		return;
@@ -314,7 +266,7 @@ static void add_sample(struct store *store, struct store_entry *entry,
 
 void store_begin_threads(struct store *store, uint32_t id, uint64_t now_ns)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (entry)
 		threadlist_begin(entry->threads, now_ns);
@@ -332,7 +284,7 @@ static uint32_t find_stack(struct store *store, struct store_entry *entry,
 void store_add_thread(struct store *store, uint32_t id, const struct event_thread *thread,
 		      const struct event_sample *sample)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (entry && is_whole(store, sample) &&
 	    threadlist_add(entry->threads, thread, find_stack(store, entry, sample)))
@@ -342,7 +294,7 @@ void store_add_thread(struct store *store, uint32_t id, const struct event_threa
 void store_retake_thread(struct store *store, uint32_t id, const struct event_thread *thread,
 			 const struct event_sample *sample)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (entry && is_whole(store, sample))
 		threadlist_retake(entry->threads, thread, find_stack(store, entry, sample));
@@ -350,7 +302,7 @@ void store_retake_thread(struct store *store, uint32_t id, const struct event_th
 
 void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns)
 {
-	struct store_entry *entry = find_entry(store, id);
+	struct store_entry *entry = store_find(store, id);
 
 	if (entry)
 		threadlist_end(entry->threads, now_ns);
@@ -358,7 +310,7 @@ void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns)
 
 const struct threadlist *store_threads(const struct store *store, uint32_t id)
 {
-	const struct store_entry *entry = find_entry(store, id);
+	const struct store_entry *entry = store_find(store, id);
 
 	return entry ? entry->threads : NULL;
 }
@@ -394,7 +346,7 @@ static void end_stall(struct store *store, struct store_entry *entry,
 
 void store_add_event(struct store *store, const struct event_head *head)
 {
-	struct store_entry *entry = find_entry(store, head->target);
+	struct store_entry *entry = store_find(store, head->target);
 
 	if (head->bytes < least_bytes(head->kind)) {
 		store->malformed++;

@@ -37,14 +37,6 @@ struct store_target {
 	uint64_t since_ns; /* CLOCK_REALTIME */
 };
 
-struct store_spending {
-	double ratio; /* of its CPU time, over the last second or so */
-	double budget_percent;
-	uint32_t step; /* enum budget_step */
-	uint64_t since_ns; /* since when it is at that step, CLOCK_REALTIME; 0: from the start */
-	uint64_t slices, period_ns; /* how many there were; from one to the next */
-};
-
 __attribute__((warn_unused_result)) int store_new(const struct store_options *options,
 						  struct store **out);
 void store_free(struct store *store);
@@ -55,23 +47,9 @@ __attribute__((warn_unused_result)) int store_add_target(struct store *store,
 /* As aggregate_set_mappings(). -ESRCH for an unknown id. */
 __attribute__((warn_unused_result)) int store_set_mappings(struct store *store, uint32_t id,
 							   const struct mapping_list *mappings);
-/*
- * Static strings, "" for none; waiting_for is copied. Shown in the index, /metrics and /-/ready,
- * and in the profiles' comments.
- */
-void store_set_allocator(struct store *store, uint32_t id, const char *allocator,
-			 const char *source, const char *waiting_for);
-/* The target's runtime, as "go1.22.3", which keeps records of its own; copied. */
-void store_set_runtime(struct store *store, uint32_t id, const char *runtime);
-/* Why profiles of this kind cannot be given of this target, copied; NULL: they can. */
-void store_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason);
 /* Where a runtime's records go. NULL for an unknown id. Borrowed until the target expires. */
 struct aggregate *store_aggregate(const struct store *store, uint32_t id);
 struct golist *store_goroutines(const struct store *store, uint32_t id);
-/* What the target's allocation probes cost it, and what was done about that. */
-void store_set_spending(struct store *store, uint32_t id, const struct store_spending *spending);
-/* Which runtimes' pauses are seen, and which not and why; copied. Shown in comments of pauses. */
-void store_set_gc(struct store *store, uint32_t id, const char *gc);
 /* The target keeps its profiles for STORE_KEEP_NS. */
 void store_end_target(struct store *store, uint32_t id, uint64_t now_ns);
 #define STORE_KEEP_NS 60000000000ULL

@@ -8,6 +8,7 @@
 #include "sample/stallbook.h"
 #include "sample/status.h"
 #include "sample/store.h"
+#include "sample/storefacts.h"
 
 #define STORE_MISSING_BYTES 64
 
@@ -20,8 +21,9 @@ struct store_entry {
 	struct threadlist *threads;
 	struct golist *goroutines;
 	char runtime[STATUS_NAME_BYTES]; /* one that keeps records of its own; "" for none */
-	struct store_spending spending;
+	struct storefacts_spending spending;
 	bool has_spending;
+	char injection[STATUS_REASON_BYTES]; /* why the sampler was not loaded; "" */
 	char *refusals[KIND_COUNT]; /* why a kind cannot be given; NULL */
 	struct stallbook *stalls;
 	uint64_t threads_at_start, threads_created;
@@ -47,5 +49,8 @@ struct store {
 	char missing[EVENT_CAUSE_COUNT][STORE_MISSING_BYTES]; /* "": nothing */
 	struct status_unwind unwind;
 };
+
+/* The target's entry, ended or not, or NULL. */
+struct store_entry *store_find(const struct store *store, uint32_t id);
 
 #endif

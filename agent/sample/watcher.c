@@ -10,13 +10,14 @@
 #include "sample/afford.h"
 #include "sample/dump.h"
 #include "sample/godump.h"
+#include "sample/loader.h"
 #include "sample/notes.h"
 #include "sample/process.h"
-#include "sample/reconcile.h"
 #include "sample/recorder.h"
 #include "sample/report.h"
 #include "sample/store.h"
 #include "sample/threadlist.h"
+#include "sample/upkeep.h"
 #include "target/allocator.h"
 #include "target/procfs.h"
 
@@ -46,10 +47,9 @@ struct watcher {
 	struct candidate *candidates;
 	size_t candidate_count;
 	uint32_t last_id;
-	uint64_t refreshed_ns, budgets_ns, lost_frees, reset_ns;
+	struct upkeep upkeep;
+	uint64_t refreshed_ns, budgets_ns;
 	bool has_new; /* targets whose threads are not watched yet */
-	bool must_reconcile;
-	uint32_t refusals; /* of tables that found no room, as of the last reset */
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
 	bool scan_found;
@@ -65,7 +65,6 @@ struct watcher {
 #define WATCHER_TICK_MS 100
 #define WATCHER_BUDGET_NS 90000000U /* in each tick, and no oftener */
 #define WATCHER_SHARE_NS 5000000U /* who asks so soon is given the same list */
-#define WATCHER_RESET_NS 60000000000ULL
 
 static void pass_missing(const struct watcher *watcher)
 {
@@ -390,7 +389,7 @@ static void refresh_one(struct watcher *watcher, struct process *process, uint64
 {
 	int err = process_refresh(process, &watcher->options, &watcher->finders, now_ns);
 
-	watcher->must_reconcile |= process->has_forgotten;
+	watcher->upkeep.must_reconcile |= process->has_forgotten;
 	process->has_forgotten = false;
 	if (err && err != -ESRCH)
 		log_debug("pid %d: its mappings cannot be read: %s", process->pid, strerror(-err));
@@ -491,81 +490,13 @@ static void refresh_dirty(struct watcher *watcher, uint64_t now_ns)
 	}
 }
 
-static void pass_losses(struct watcher *watcher)
+static void serve_loader(struct watcher *watcher)
 {
-	for (int kind = 0; kind < EVENT_SAMPLES_END; kind++) {
-		for (int loss = 0; loss < EVENT_LOSS_COUNT; loss++) {
-			uint64_t count =
-				kernel_losses(watcher->options.kernel, (enum event_kind)kind,
-					      (enum event_loss)loss);
-
-			store_set_losses(watcher->options.store, (enum event_kind)kind,
-					 (enum event_loss)loss, count);
-			if (count > 0)
-				recorder_set_losses(watcher->options.recorder,
-						    (enum event_kind)kind, (enum event_loss)loss,
-						    count);
-		}
+	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
+		if (table_used(watcher->processes, i))
+			loader_serve(watcher->options.loader, &watcher->options,
+				     table_entry(watcher->processes, i));
 	}
-}
-
-static void pass_totals(struct watcher *watcher)
-{
-	struct tables_totals totals;
-
-	tables_get_totals(watcher->options.tables, &totals);
-	store_set_unwind(watcher->options.store, &(struct status_unwind){
-							 .files = totals.files,
-							 .rows = totals.rows,
-							 .maps = totals.maps,
-							 .files_without = totals.files_without,
-							 .bad_rows = totals.bad_rows,
-							 .bad_fdes = totals.bad_fdes,
-							 .refusals = totals.refusals,
-							 .resets = totals.resets,
-						 });
-}
-
-static void find_lost_frees(struct watcher *watcher)
-{
-	uint64_t lost = kernel_losses(watcher->options.kernel, EVENT_FREE, EVENT_LOSS_FREE);
-	int err;
-
-	if (lost == watcher->lost_frees && !watcher->must_reconcile)
-		return;
-	err = reconcile_live(&watcher->options);
-	if (err) {
-		log_warn("lost frees cannot be found: %s", strerror(-err));
-		return;
-	}
-	watcher->lost_frees = lost;
-	watcher->must_reconcile = false;
-}
-
-/* What processes of the past have left behind in the kernel's tables makes room for those that
- * live. */
-static void renew_tables(struct watcher *watcher, uint64_t now_ns)
-{
-	struct tables_totals totals;
-	int err;
-
-	tables_get_totals(watcher->options.tables, &totals);
-	if (totals.refusals == watcher->refusals || now_ns - watcher->reset_ns < WATCHER_RESET_NS)
-		return;
-	watcher->reset_ns = now_ns;
-	err = tables_reset(watcher->options.tables);
-	for (uint32_t i = 0; i < table_end(watcher->processes) && !err; i++) {
-		const struct process *process;
-
-		if (!table_used(watcher->processes, i))
-			continue;
-		process = table_entry(watcher->processes, i);
-		err = tables_publish(watcher->options.tables, process->id, &process->mappings);
-	}
-	if (err)
-		log_warn("unwind tables: %s", strerror(-err));
-	tables_get_totals(watcher->options.tables, &totals);
-	watcher->refusals = totals.refusals;
 }
 
 static void check_budgets(struct watcher *watcher)
@@ -587,13 +518,10 @@ int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained)
 	follow_stalls(watcher);
 	if (now_ns - watcher->refreshed_ns >= WATCHER_REFRESH_NS) {
 		watcher->refreshed_ns = now_ns;
+		serve_loader(watcher);
 		watcher_mark(watcher, 0); /* an munmap tells nobody */
-		pass_losses(watcher);
-		pass_totals(watcher);
-		if (is_drained)
-			find_lost_frees(watcher);
-		renew_tables(watcher, now_ns);
-		store_expire(watcher->options.store, now_ns);
+		upkeep_serve(&watcher->upkeep, &watcher->options, watcher->processes, now_ns,
+			     is_drained);
 	}
 	return watcher->candidate_count > 0 ? WATCHER_CANDIDATE_NS / 1000000 : WATCHER_TICK_MS;
 }

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 struct kernel;
+struct loader;
 struct object_cache;
 struct recorder;
 struct slicer;
@@ -34,6 +35,8 @@ struct watcher_options {
 	struct select_rules rules;
 	uint32_t collect; /* EVENT_COLLECT_* */
 	uint32_t sources; /* SOURCE_* */
+	struct loader *loader; /* NULL: nothing is injected */
+	uint64_t alloc_interval; /* mean bytes between samples */
 	struct slicer *slicer;
 	double budget_percent; /* of a target's CPU time, that allocation probes may cost */
 	double hit_ns; /* what a hit of one costs */

@@ -3,6 +3,7 @@
 #include "base/now.h"
 
 #include "sample/store.h"
+#include "sample/storefacts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static void add_target(struct store *store, uint32_t id, pid_t pid)
 	};
 
 	assert_int_equal(store_add_target(store, &target), 0);
-	store_set_allocator(store, id, "jemalloc", "probes", "");
+	storefacts_set_allocator(store, id, "jemalloc", "probes", "");
 }
 
 #define ALL (EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_THREADS)
@@ -280,7 +281,7 @@ static void the_status_shows_each_target(void **state)
 	memset(exe, 'a', sizeof(exe) - 1);
 	strcpy(exe + sizeof(exe) - 8, "/server");
 	assert_int_equal(store_add_target(store, &target), 0);
-	store_set_allocator(store, 1, "musl", "probes", "something to come");
+	storefacts_set_allocator(store, 1, "musl", "probes", "something to come");
 	send_sample(store, EVENT_ALLOC, EVENT_FLAG_UNTRACKED, 1);
 	assert_int_equal(report_status(store, &status), 0);
 	assert_int_equal(status->target_count, 1);
@@ -314,7 +315,7 @@ static void the_heap_of_a_target_without_allocator_is_refused(void **state)
 	(void)state;
 	add_target(store, 1, 100);
 	add_target(store, 2, 200);
-	store_set_allocator(store, 2, "", "", "");
+	storefacts_set_allocator(store, 2, "", "", "");
 	assert_int_equal(report_snapshot(store, KIND_HEAP, 200, &set, reason), -ENOTSUP);
 	assert_non_null(strstr(reason, "process 200 (server)"));
 	set = take(store, KIND_HEAP, 0); /* the others are shown */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/store.h"
+#include "sample/storefacts.h"
 
 #include "target/mapping.h"
 
@@ -30,7 +31,7 @@ static int add_target(struct store *store, uint32_t id, pid_t pid)
 	const struct store_target target = { .id = id, .pid = pid, .comm = "x", .exe = "/bin/x" };
 	int err = store_add_target(store, &target);
 
-	store_set_allocator(store, id, "glibc", "probes", "");
+	storefacts_set_allocator(store, id, "glibc", "probes", "");
 	return err;
 }
 
