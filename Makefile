@@ -186,10 +186,11 @@ $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SOURCES)
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -o $@ $^ -ldw -lelf -lz -llzma -lZydis -liberty -lpthread
 # Finds go to build/fuzz; the seeds stay as they are.
-fuzz: $(BUILD)/fuzz_cfi
-	@mkdir -p $(BUILD)/fuzz
-	$< -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 -verbosity=0 \
-		-artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz tests/fuzz/corpus/cfi
+fuzz: $(BUILD)/fuzz_cfi $(BUILD)/fuzz_go
+	@mkdir -p $(BUILD)/fuzz/cfi $(BUILD)/fuzz/go
+	for what in cfi go; do $(BUILD)/fuzz_$$what -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+		-print_final_stats=1 -verbosity=0 -artifact_prefix=$(BUILD)/fuzz/$$what- \
+		$(BUILD)/fuzz/$$what tests/fuzz/corpus/$$what || exit 1; done
 
 # The unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan:
