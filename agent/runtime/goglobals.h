@@ -2,8 +2,8 @@
 /*
  * goglobals: where the variables of Go's runtime lie that its profiles come from.
  *
- * By the symbol table, and by the code of the functions that use them; where both tell, they must
- * agree.
+ * By the symbol table, else by the code of the functions that use them. What they hold is to be
+ * checked.
  */
 #ifndef PPROFD_RUNTIME_GOGLOBALS_H
 #define PPROFD_RUNTIME_GOGLOBALS_H
@@ -24,8 +24,7 @@ struct goglobals {
 	bool has_memprofile; /* runtime.MemProfile is linked in: the linker left profiling on */
 };
 
-/* Returns 0; -EBADMSG with the golang's reason where the two ways contradict; -ENOMEM; or another
- * -errno of reading the file. */
+/* Returns 0, -ENOMEM, or another -errno of reading the file. */
 __attribute__((warn_unused_result)) int goglobals_find(struct golang *golang,
 						       struct goglobals *out);
 

@@ -18,6 +18,7 @@
 #define GORECORDS_BATCH 1024U
 #define GORECORDS_RETRIES 40U
 #define GORECORDS_PAUSE_NS 1000000L
+#define GORECORDS_TICKS_PART 100U /* how much the runtime's own measurement may differ */
 #define GORECORDS_MAX_RATE (1ULL << 40) /* bytes; what is more is no rate */
 
 struct gorecords {
@@ -247,8 +248,7 @@ static int each_heap(struct golang *golang, const struct listener *listener)
 	int err;
 
 	if (globals->memprofile_rate == 0 || globals->mprof_cycle == 0)
-		return golang_fail(golang, -ENOTSUP,
-				   "%s: runtime.MemProfileRate or mProfCycle was not found",
+		return golang_fail(golang, -ENOTSUP, "%s: the runtime's variables were not found",
 				   golang_version(golang));
 	err = read_word(golang, globals->memprofile_rate, &rate);
 	if (!err)
@@ -271,13 +271,18 @@ static int each_heap(struct golang *golang, const struct listener *listener)
 	return err ? err : read_heap_records(golang, listener);
 }
 
-/* Ticks in a second: what the runtime goes by itself, if it does already. */
+/*
+ * Ticks in a second: what the runtime goes by itself, if it does already. It is measured in any
+ * case, so that another variable cannot be taken for it.
+ */
 static int read_ticks(struct golang *golang, uint64_t *ticks)
 {
+	uint64_t measured = goticks_measure(&golang->records->start);
 	int err = read_word(golang, golang->records->globals.ticks, ticks);
 
-	if (!err && *ticks == 0)
-		*ticks = goticks_measure(&golang->records->start);
+	if (!err && (*ticks < measured - measured / GORECORDS_TICKS_PART ||
+		     *ticks > measured + measured / GORECORDS_TICKS_PART))
+		*ticks = measured;
 	return err;
 }
 
@@ -292,10 +297,16 @@ static int each_waited(struct golang *golang, enum gobuckets_type type,
 					    .ranges = records->ranges,
 					    .range_count = GORECORDS_BATCH,
 					    .is_mutex = is_mutex };
+	uint64_t rate = is_mutex ? globals->mutex_rate : globals->block_rate;
 	uint64_t head;
-	int err = read_word(golang, is_mutex ? globals->mutex_rate : globals->block_rate,
-			    &listener->summary->rate);
+	int err;
 
+	/* What uses the latter is compiled alike: without it, the former may be another variable.
+	 */
+	if (rate == 0 || globals->mprof_cycle == 0)
+		return golang_fail(golang, -ENOTSUP, "%s: the runtime's variables were not found",
+				   golang_version(golang));
+	err = read_word(golang, rate, &listener->summary->rate);
 	if (!err)
 		err = read_head(golang, is_mutex ? &globals->xbuckets : &globals->bbuckets, type,
 				&head);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * golang-driver PID: answers questions about a Go process, one a line of standard input: heap,
- * block, mutex, threadcreate, enable, version. An answer begins with "ok" and what is true of all,
- * or "error" with the errno and the reason; then comes a line a record, "SIZE COUNT COUNT" and,
- * each after a tab, its calls, innermost first, as "FUNCTION FILE:LINE"; then a line ".".
+ * block, mutex, threadcreate, enable, version, time (of reading the heap's records: the first, cold
+ * if nothing was read before, and warm). An answer begins with "ok" and what is true of all, or
+ * "error" with the errno and the reason; then comes a line a record, "SIZE COUNT COUNT" and, each
+ * after a tab, its calls, innermost first, as "FUNCTION FILE:LINE"; then a line ".".
  */
 #include "object/bytecache.h"
 #include "object/cache.h"
@@ -21,6 +22,7 @@
 
 #define CACHE_BYTES (32U << 20)
 #define MAX_RECORDS 300000U
+#define TIMED 21
 
 /* A record of which the frames are kept, so that reading alone can be timed. */
 struct kept {
@@ -38,12 +40,17 @@ struct driver {
 	size_t count;
 };
 
-static double now_ms(void)
+static double clock_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static double now_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 static void keep(void *arg, const struct golang_record *record)
@@ -124,6 +131,44 @@ static void answer_records(struct driver *driver, enum golang_records which)
 	print_kept(driver);
 }
 
+static void count_frames(void *arg, const struct golang_record *record)
+{
+	*(uint64_t *)arg += record->frame_count;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+static void answer_time(struct driver *driver)
+{
+	struct golang_summary summary = { .count = 0 };
+	double ms[TIMED + 1], cpu_ms[TIMED + 1];
+	uint64_t frames = 0;
+
+	for (int i = 0; i <= TIMED; i++) {
+		double start = now_ms(), cpu_start = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
+
+		frames = 0;
+		if (golang_each_record(driver->golang, GOLANG_HEAP, count_frames, &frames,
+				       &summary)) {
+			printf("error 0 %s\n", golang_reason(driver->golang));
+			return;
+		}
+		ms[i] = now_ms() - start;
+		cpu_ms[i] = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+	}
+	qsort(ms + 1, TIMED, sizeof(ms[0]), compare_doubles);
+	qsort(cpu_ms + 1, TIMED, sizeof(cpu_ms[0]), compare_doubles);
+	printf("ok count=%u frames=%" PRIu64 " first_ms=%.3f least_ms=%.3f median_ms=%.3f "
+	       "first_cpu_ms=%.3f median_cpu_ms=%.3f\n",
+	       summary.count, frames, ms[0], ms[1], ms[1 + TIMED / 2], cpu_ms[0],
+	       cpu_ms[1 + TIMED / 2]);
+}
+
 static void answer(struct driver *driver, const char *question)
 {
 	static const char *const kinds[] = { "heap", "block", "mutex", "threadcreate" };
@@ -133,6 +178,8 @@ static void answer(struct driver *driver, const char *question)
 		if (strcmp(question, kinds[i]) == 0)
 			answer_records(driver, (enum golang_records)i);
 	}
+	if (strcmp(question, "time") == 0)
+		answer_time(driver);
 	if (strcmp(question, "version") == 0)
 		printf("ok %s\n", golang_version(driver->golang));
 	if (strcmp(question, "enable") == 0) {
