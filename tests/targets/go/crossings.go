@@ -64,7 +64,10 @@ static void c_make_thread(void)
 */
 import "C"
 
-import "os"
+import (
+	"fmt"
+	"os"
+)
 
 var sink []byte
 
@@ -98,5 +101,6 @@ func main() {
 			C.c_descend(4)
 		}
 	}()
+	fmt.Println("ready")
 	os.Stdin.Read(make([]byte, 1))
 }
