@@ -161,14 +161,37 @@ def text_rows(text, keep=lambda stack: True, depth=None):
     return found
 
 
+def is_near(one, other, slack):
+    return bool(one and other) and all(abs(a - b) <= slack for a, b in zip(one, other))
+
+
+def same_heap_stack(one, other):
+    """
+    Which leading frames of the runtime a heap's text hides is told by the call, and which its
+    binary form hides by what stands behind the call: these may be a few more, or fewer.
+    """
+    shorter, longer = sorted((one, other), key=len)
+    return 0 < len(longer) - len(shorter) <= 3 and longer[-len(shorter):] == shorter
+
+
+def without_hidden(theirs, ours, slack):
+    """Both without the rows of a heap that differ in hidden frames alone."""
+    theirs, ours = dict(theirs), dict(ours)
+    for key in set(theirs) - set(ours):
+        for other in set(ours) - set(theirs):
+            if key[1] == other[1] and same_heap_stack(key[0], other[0]) and \
+                    is_near(theirs[key], ours[other], slack):
+                del theirs[key], ours[other]
+                break
+    return theirs, ours
+
+
 def differences(theirs, ours, slack=0):
     """What a person wants to read where the two are not the same."""
     lines = []
     for key in sorted(set(theirs) | set(ours), key=repr):
         mine, own = ours.get(key), theirs.get(key)
-        if mine == own:
-            continue
-        if mine and own and all(abs(a - b) <= slack for a, b in zip(mine, own)):
+        if mine == own or is_near(mine, own, slack):
             continue
         stack, labels = key
         lines.append(f"own {own} ours {mine} {labels}:")

@@ -39,11 +39,10 @@ class Pair:
         assert answer.status == 200, answer.text
         return answer.text
 
-    def equal_rows(self, kind, keep=lambda stack: True, slack=0):
-        theirs, ours = bracketed(
-            lambda: rows(self.target.own(kind), keep),
-            lambda: rows(self.agent.profile(kind, self.target.pid), keep))
-        check_equal(theirs, ours, slack)
+    def equal_heap(self, kind="heap"):
+        theirs, ours = bracketed(lambda: rows(self.target.own(kind)),
+                                 lambda: rows(self.agent.profile(kind, self.target.pid)))
+        check_equal(*golang.without_hidden(theirs, ours, SCALE_SLACK), SCALE_SLACK)
         return theirs
 
     def equal_goroutines(self):
@@ -84,8 +83,7 @@ def is_standing(stack):
 
 
 def test_heap(pair):
-    theirs = pair.equal_rows("heap", slack=SCALE_SLACK)
-    assert len(theirs) > 30
+    assert len(pair.equal_heap()) > 30
     assert len(pair.equal_text("heap")) > 25
     theirs, ours = bracketed(lambda: pair.target.own_text("heap").splitlines()[0],
                              lambda: pair.text("heap").splitlines()[0])
@@ -93,7 +91,7 @@ def test_heap(pair):
 
 
 def test_allocs(pair):
-    pair.equal_rows("allocs", slack=SCALE_SLACK)
+    pair.equal_heap("allocs")
     profile = pair.agent.profile("allocs", pair.target.pid)
     assert profile.text(profile.default_sample_type) == "alloc_space"
     assert profile.period == pair.target.own("allocs").period == RATE
@@ -130,8 +128,9 @@ def test_goroutine_dump(pair):
 def test_threads_were_created_where_the_runtime_says(pair):
     pair.target.get("/threads?count=3")
 
-    theirs, ours = bracketed(lambda: rows(pair.target.own("threadcreate"), bool),
-                             lambda: rows(pair.agent.profile("threadcreate", pair.target.pid), bool))
+    theirs, ours = bracketed(
+        lambda: rows(pair.target.own("threadcreate"), bool),
+        lambda: rows(pair.agent.profile("threadcreate", pair.target.pid), bool))
     check_equal(theirs, ours)
 
 
@@ -141,7 +140,7 @@ def test_under_load(pair):
     pair.target.get(f"/load?workers={WORKERS}")
     try:
         pair.equal_goroutines()
-        pair.equal_rows("heap", slack=SCALE_SLACK)
+        pair.equal_heap()
         pair.equal_text("heap")
         seen = 0
         for _ in range(20):
@@ -177,8 +176,8 @@ def test_block_and_mutex(pair):
 
 
 def top(body, *options):
-    """The table of `go tool pprof -top`: without its head, which tells file and time."""
-    text = go_pprof(body, "-top", *options)
+    """The table of `go tool pprof -top` without its head, and without who asks for profiles."""
+    text = go_pprof(body, "-top", r"-ignore=^net/http\.\(\*conn\)", *options)
     return text[text.index("Showing nodes"):]
 
 

@@ -62,6 +62,17 @@ def test_any_change_is_seen(service, kind, form):
         check_equal({}, {})
 
 
+def test_hidden_frames_excuse_nothing_else():
+    one, two, three = ("a", "a.go", 1), ("b", "b.go", 2), ("c", "c.go", 3)
+    label = (("bytes", 8),)
+    theirs = {((two, three), label): (1, 8, 1, 8)}
+    assert golang.without_hidden(theirs, {((one, two, three), label): (1, 8, 1, 8)}, 0) == ({}, {})
+    for other in ({((one, two, three), label): (2, 16, 1, 8)},
+                  {((one, three), label): (1, 8, 1, 8)}, {((one, two, three), ()): (1, 8, 1, 8)}, {((two,), label): (1, 8, 1, 8)},
+                  {((one,) * 4 + (two, three), label): (1, 8, 1, 8)}, {}):
+        assert golang.without_hidden(theirs, other, 0) == (theirs, other)
+
+
 def short(frame):
     return (re.sub(r"\[.*\]", "[...]", frame[0]), *frame[1:])
 
