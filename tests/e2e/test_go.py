@@ -14,8 +14,9 @@ from harness import Agent, go_pprof, sample_types
 VERSIONS = golang.versions()
 MATRIX = [(version, flavour) for version in VERSIONS for flavour in golang.FLAVOURS]
 RATE = 4096
-# Go's exp() and the C library's differ in the last bit, and the scaled values are cut to integers.
-SCALE_SLACK = 1
+# Where Go cuts each bucket to integers, ours are cut when those of one stack have been summed; and
+# Go's exp() and the C library's differ in the last bit.
+SCALE_SLACK = 4
 HEAP_INDEXES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
 WORKERS = 12
 CONTENDED = 40
