@@ -19,6 +19,11 @@ static int check(const struct tracee *memory, uint64_t at)
 	return 0;
 }
 
+bool control_is_there(const struct tracee *memory, const struct control *control)
+{
+	return check(memory, control->at) == 0;
+}
+
 int control_read(const struct tracee *memory, struct control *control)
 {
 	int err;

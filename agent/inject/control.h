@@ -27,6 +27,9 @@ __attribute__((warn_unused_result)) int control_find(const struct tracee *memory
 						     const struct loaded_list *list,
 						     struct control *out);
 
+/* Whether it is where it was found: the image may have gone. */
+bool control_is_there(const struct tracee *memory, const struct control *control);
+
 /* Reads the entries again. Returns 0 or -errno. */
 __attribute__((warn_unused_result)) int control_read(const struct tracee *memory,
 						     struct control *control);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,14 @@ static int pass_over(struct injection *injection, const struct loaded_list *list
 	return err;
 }
 
+/* An image that is being replaced fails in many ways. */
+static int err_of_image(const struct injection *injection, int err)
+{
+	bool is_there = control_is_there(&injection->memory, &injection->control);
+
+	return err && !is_there ? -ESRCH : err;
+}
+
 int inject_follow(struct injection *injection)
 {
 	struct loaded_list list;
@@ -194,7 +203,7 @@ int inject_follow(struct injection *injection)
 	err = err ?: update_real(injection, &list);
 	err = err ?: pass_over(injection, &list, false);
 	loaded_fini(&list);
-	return err;
+	return err_of_image(injection, err);
 }
 
 static int redirect(struct injection *injection, const struct inject_options *options)
@@ -237,7 +246,7 @@ int inject_load(pid_t pid, const struct inject_options *options, struct injectio
 		free(injection);
 		goto out;
 	}
-	err = redirect(injection, options);
+	err = err_of_image(injection, redirect(injection, options));
 	if (err)
 		(void)inject_undo(injection);
 	else
@@ -271,6 +280,7 @@ int inject_undo(struct injection *injection)
 		err = err ?: pass_over(injection, &list, true);
 		loaded_fini(&list);
 	}
+	err = err_of_image(injection, err);
 	tracee_fini(&injection->memory);
 	free(injection);
 	return err == -ESRCH ? 0 : err;

@@ -64,8 +64,7 @@ void store_add_thread(struct store *store, uint32_t id, const struct event_threa
 void store_retake_thread(struct store *store, uint32_t id, const struct event_thread *thread,
 			 const struct event_sample *sample);
 void store_end_threads(struct store *store, uint32_t id, uint64_t now_ns);
-/* The target's list, to ask what it lacks. NULL for an unknown id. Borrowed until the target
- * expires. */
+/* To ask what it lacks. NULL for an unknown id. Borrowed until the target expires. */
 const struct threadlist *store_threads(const struct store *store, uint32_t id);
 
 /* A record of the stream for its target; one of an unknown target is counted as lost. */
@@ -86,8 +85,7 @@ void store_set_now(struct store *store, uint64_t now_ns);
 /* What /metrics shows of the unwind tables. */
 void store_set_unwind(struct store *store, const struct status_unwind *unwind);
 
-/* Forgets what ended long ago. Call it every second or so. now_ns: CLOCK_MONOTONIC, as everywhere
- * here. */
+/* Forgets what ended long ago. Call it every second or so. now_ns: CLOCK_MONOTONIC. */
 void store_expire(struct store *store, uint64_t now_ns);
 
 /* Calls visit for the live sampled blocks of all targets. */

@@ -8,11 +8,12 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
+import pprof_check
 from harness import BUILD, Agent, Target, wait_until
-from stall_records import gc_pauses
 
 TARGETS = os.path.join(os.path.dirname(__file__), "..", "targets")
 
@@ -51,29 +52,38 @@ process.stdin.once("data", () => {
 
 
 class Watched:
-    """A target and an agent that records its pauses."""
+    """A target and an agent that sees its pauses."""
 
-    def __init__(self, start, folder, process, **options):
+    def __init__(self, start, process, **options):
         self.process = process
-        self.recording = folder / f"{process.pid}.rec"
-        self.agent = start(Agent, "--pid", process.pid, "--enable", "pauses", "--record",
-                           self.recording, **options).ready()
+        self.agent = start(Agent, "--pid", process.pid, **options).ready()
 
     def pauses(self, runtime):
-        """Ends the agent, and gives what it saw."""
-        self.agent.stop()
-        found = gc_pauses(self.recording)
-        assert {pause.runtime for pause in found} <= {runtime}
-        assert all(pause.frames for pause in found)
+        """What the runtime's own probes tell: cause -> (count, seconds). Of them all are there."""
+        time.sleep(0.5) # the agent looks several times a second
+        profile = self.agent.profile("pauses", self.process.pid)
+        found = {}
+        for sample in profile.sample:
+            labels = pprof_check.labels(sample)
+            if "runtime" not in labels:
+                continue
+            assert labels["runtime"] == runtime
+            assert pprof_check.stack(sample)
+            count, length = found.get(labels["cause"], (0, 0))
+            found[labels["cause"]] = (count + sample.value[0], length + sample.value[1] / 1e9)
+        assert f"garbage collectors: {runtime}" in pprof_check.comments(profile)
+        # A wait that a thread never came back from is no loss of a pause.
+        assert all(self.agent.lost(kind="block", reason=reason) == 0
+                   for reason in ("ring_full", "scratch_full", "thread_state_full", "argument"))
         return found
 
 
-def count_causes(pauses):
-    return collections.Counter(pause.cause for pause in pauses)
+def counts(pauses):
+    return {cause: count for cause, (count, _) in pauses.items()}
 
 
 def seconds(pauses):
-    return sum(pause.seconds for pause in pauses)
+    return sum(length for _, length in pauses.values())
 
 
 @pytest.fixture(scope="module")
@@ -99,28 +109,28 @@ def test_java_pauses_are_those_of_the_log(start, folder, garbage, collector, hea
     java = start(Target, "/usr/bin/java", f"-XX:+Use{collector}GC", f"-Xmx{heap}",
                  f"-Xlog:gc,safepoint:file={log}", "-cp", garbage, "Garbage", "2").ready()
     before = re.findall(r"Pause .* [0-9.]+ms$", log.read_text(), re.M)
-    watched = Watched(start, folder, java)
+    watched = Watched(start, java)
     java.send()
     java.expect("done")
     java.stop() # a cycle that had begun may end with two pauses more
-    pauses = [pause for pause in watched.pauses("hotspot")
-              if re.search("Collect|GC|G1", pause.cause)]
+    pauses = {cause: sums for cause, sums in watched.pauses("hotspot").items()
+              if re.search("Collect|GC|G1", cause)}
     logged = [float(ms) for ms in
               re.findall(r"Pause .* ([0-9.]+)ms$", log.read_text(), re.M)][len(before):]
     assert len(logged) > 10
-    assert len(pauses) == len(logged)
+    assert sum(counts(pauses).values()) == len(logged)
     assert seconds(pauses) == pytest.approx(sum(logged) / 1000, rel=0.1)
     operations = set(re.findall(r'Safepoint "(\w+)"', log.read_text()))
-    assert set(count_causes(pauses)) <= operations
+    assert set(pauses) <= operations
 
 
 def test_java_collections_on_demand_are_pauses(start, folder, garbage):
     java = start(Target, "/usr/bin/java", "-XX:+UseSerialGC", "-cp", garbage, "Garbage",
                  "0").ready()
-    watched = Watched(start, folder, java)
+    watched = Watched(start, java)
     for _ in range(3):
         subprocess.run(["jcmd", str(java.pid), "GC.run"], check=True, capture_output=True)
-    assert count_causes(watched.pauses("hotspot"))["GenCollectFull"] == 3
+    assert counts(watched.pauses("hotspot"))["GenCollectFull"] == 3
     java.kill()
 
 
@@ -142,25 +152,26 @@ def semaphores(pid, path):
 @pytest.mark.parametrize("mode", ["best", "multi", "single"])
 def test_python_collections_are_counted_by_generation(start, folder, mode):
     python = start(Target, "/usr/bin/python3", "-c", PYTHON).ready()
-    watched = Watched(start, folder, python,
+    watched = Watched(start, python,
                       env={} if mode == "best" else {"PPROFD_UPROBES": mode})
     assert semaphores(python.pid, "/usr/bin/python3") == [1, 1]
     python.send()
     before, after = json.loads(python.line())
-    counts = [new - old for old, new in zip(before, after)]
+    truth = {f"generation {i}": new - old for i, (old, new) in enumerate(zip(before, after))}
     pauses = watched.pauses("cpython")
+    watched.agent.stop()
     # Nothing is left behind.
     assert semaphores(python.pid, "/usr/bin/python3") == [0, 0]
     python.stop()
-    assert sum(counts) > 100
-    assert count_causes(pauses) == {f"generation {i}": count for i, count in enumerate(counts)}
+    assert sum(truth.values()) > 100
+    assert counts(pauses) == truth
     assert 0 < seconds(pauses) < 30
 
 
 @pytest.mark.skipif(not LIBPYTHON, reason="there is no libpython here")
 def test_a_runtime_that_is_opened_later_is_seen(start, folder):
     process = start(Target, "late-runtime", LIBPYTHON[0], PYTHON).ready()
-    watched = Watched(start, folder, process, env={})
+    watched = Watched(start, process)
     process.send()
     process.expect("open")
     wait_until(lambda: max(semaphores(process.pid, LIBPYTHON[0])) == 1, 10, "the probes")
@@ -168,7 +179,7 @@ def test_a_runtime_that_is_opened_later_is_seen(start, folder):
     process.expect("ready")
     process.send()
     before, after = json.loads(process.line())
-    causes = count_causes(watched.pauses("cpython"))
+    causes = counts(watched.pauses("cpython"))
     process.stop()
     # What it collected while it began was seen only in part.
     for i, (old, new) in enumerate(zip(before, after)):
@@ -178,7 +189,7 @@ def test_a_runtime_that_is_opened_later_is_seen(start, folder):
 @needs("node")
 def test_node_pauses_are_those_of_its_own_trace(start, folder):
     node = start(Target, "/usr/bin/node", "--trace-gc", "-e", NODE).ready()
-    watched = Watched(start, folder, node)
+    watched = Watched(start, node)
     node.send()
     lines = []
     while (line := node.line()) != "done":
@@ -188,7 +199,7 @@ def test_node_pauses_are_those_of_its_own_trace(start, folder):
     traced = re.findall(r" ms: ([A-Z][\w -]*?) (?:\(\w+\) )?[0-9.]+ \(.*? MB, ([0-9.]+) /",
                         "\n".join(lines))
     assert len(traced) > 5
-    assert count_causes(pauses) == collections.Counter(name.lower() for name, _ in traced)
+    assert counts(pauses) == collections.Counter(name.lower() for name, _ in traced)
     assert seconds(pauses) == pytest.approx(sum(float(ms) for _, ms in traced) / 1000, rel=0.1)
 
 
@@ -220,18 +231,18 @@ def test_go_pauses_are_those_of_the_runtime(start, folder, name):
                              check=True).stdout
     minor = int(re.search(r"go1\.(\d+)", version)[1])
     go = start(Target, str(path)).ready()
-    watched = Watched(start, folder, go)
+    watched = Watched(start, go)
     go.send()
     before, after = go.truth(), go.truth()
     go.stop()
     pauses = watched.pauses("go")
-    causes = count_causes(pauses)
+    causes = counts(pauses)
     cycles = after["cycles"] - before["cycles"]
     assert cycles > 5
     assert causes["GC sweep termination"] == cycles
     assert causes["GC mark termination"] >= cycles # it may have to be tried again
     assert causes["read mem stats"] == 2
-    collecting = [pause for pause in pauses if pause.cause.startswith("GC ")]
+    collecting = {cause: sums for cause, sums in pauses.items() if cause.startswith("GC ")}
     # To 1.21 the runtime does not tell the probed functions when a pause began.
     assert seconds(collecting) == pytest.approx((after["pause_ns"] - before["pause_ns"]) / 1e9,
                                                 rel=0.001 if minor >= 22 else 0.15)
