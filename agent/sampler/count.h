@@ -50,13 +50,14 @@ static inline struct count_mark count_begin(void)
 /* Counts a block that was not taken, and samples it if it is due. NULL is none. */
 void count_block(void *block, size_t size);
 
-/* Counts what a call since the mark gave, unless calls within it have done so. */
-static inline void count_end(struct count_mark mark, void *block, size_t size)
+/* Counts what a call since the mark gave. False: calls within it have done so. */
+static inline bool count_end(struct count_mark mark, void *block, size_t size)
 {
 	if (mark.left != count_thread.left || mark.turns != count_thread.turns)
-		return;
+		return false;
 	if (block && !count_takes(size))
 		count_block(block, size);
+	return true;
 }
 
 /* A block whose page has sampled ones is about to be freed. */

@@ -61,18 +61,20 @@ struct sampler pprofd_sampler = {
 void *export_find(enum sampler_function function)
 {
 	const char *names[SAMPLER_FUNCTIONS];
-	void *found[SAMPLER_FUNCTIONS];
+	struct next_function found[SAMPLER_FUNCTIONS];
 	int saved_errno = errno;
 
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++)
 		names[i] = pprofd_sampler.entries[i].name;
 	next_find(names, SAMPLER_FUNCTIONS, found);
+	operators_found(&found[SAMPLER_NEW], &found[SAMPLER_MALLOC]);
 	fallback_fill(found);
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++) {
 		void *none = NULL;
 
-		(void)__atomic_compare_exchange_n(&pprofd_sampler.entries[i].real, &none, found[i],
-						  false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		(void)__atomic_compare_exchange_n(&pprofd_sampler.entries[i].real, &none,
+						  found[i].address, false, __ATOMIC_RELAXED,
+						  __ATOMIC_RELAXED);
 	}
 	errno = saved_errno;
 	return pprofd_sampler.entries[function].real;

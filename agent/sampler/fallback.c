@@ -58,14 +58,14 @@ static void *new_aligned_nothrow(size_t size, size_t alignment)
 static void want_memory(void)
 {
 	static const char *const names[] = { "_ZSt15get_new_handlerv", "_ZSt17__throw_bad_allocv" };
-	void *found[2];
+	struct next_function found[2];
 	void (*(*get_handler)(void))(void);
 	void (*throw_bad_alloc)(void);
 	void (*handler)(void);
 
 	next_find(names, 2, found);
-	get_handler = found[0];
-	throw_bad_alloc = found[1];
+	get_handler = found[0].address;
+	throw_bad_alloc = found[1].address;
 	handler = get_handler ? get_handler() : NULL;
 	if (handler)
 		handler();
@@ -116,10 +116,11 @@ static void *choose(enum sampler_function function, void *real_free)
 	}
 }
 
-void fallback_fill(void **functions)
+void fallback_fill(struct next_function *functions)
 {
 	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++) {
-		if (!functions[i])
-			functions[i] = choose((enum sampler_function)i, functions[SAMPLER_FREE]);
+		if (!functions[i].address)
+			functions[i].address =
+				choose((enum sampler_function)i, functions[SAMPLER_FREE].address);
 	}
 }

@@ -7,7 +7,9 @@
 #ifndef PPROFD_SAMPLER_FALLBACK_H
 #define PPROFD_SAMPLER_FALLBACK_H
 
-/* Puts a function into each of the SAMPLER_FUNCTIONS places that is NULL. */
-void fallback_fill(void **functions);
+struct next_function;
+
+/* Gives each of the SAMPLER_FUNCTIONS places an address that has none. */
+void fallback_fill(struct next_function *functions);
 
 #endif

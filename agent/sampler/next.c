@@ -21,7 +21,7 @@ struct image {
 struct search {
 	const char *const *names;
 	size_t count;
-	void **out;
+	struct next_function *out;
 	bool is_behind; /* this library was passed */
 	bool takes_all; /* objects before it, too */
 };
@@ -163,13 +163,14 @@ static int visit(struct dl_phdr_info *info, size_t bytes, void *arg)
 	if (!image.symbols || !image.strings || (!image.gnu_hash && !image.sysv_hash))
 		return 0;
 	for (size_t i = 0; i < search->count; i++) {
-		if (!search->out[i])
-			search->out[i] = find_in(&image, search->names[i]);
+		if (!search->out[i].address)
+			search->out[i] = (struct next_function){ find_in(&image, search->names[i]),
+								 image.base };
 	}
 	return 0;
 }
 
-void next_find(const char *const *names, size_t count, void **out)
+void next_find(const char *const *names, size_t count, struct next_function *out)
 {
 	struct search search = { .names = names, .count = count, .out = out };
 

@@ -9,12 +9,18 @@
 #define PPROFD_SAMPLER_NEXT_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+struct next_function {
+	void *address; /* NULL: none */
+	uintptr_t object; /* where the object that defines it is loaded: tells objects apart */
+};
 
 /*
- * Gives each of count names the address of its function: in the first object behind this library
- * in load order that defines it, else in the first of all other objects, else NULL. Does not
- * allocate. Any thread that may take the dynamic linker's lock.
+ * Finds the function of each of count names: in the first object behind this library in load order
+ * that defines it, else in the first of all other objects. Does not allocate. Any thread that may
+ * take the dynamic linker's lock.
  */
-void next_find(const char *const *names, size_t count, void **out);
+void next_find(const char *const *names, size_t count, struct next_function *out);
 
 #endif

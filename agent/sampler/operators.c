@@ -3,20 +3,47 @@
 #include "sampler/count.h"
 #include "sampler/export.h"
 #include "sampler/liveset.h"
+#include "sampler/next.h"
 
-/*
- * Arguments beyond those that a function has do not matter to it. An exception that passes through
- * leaves nothing behind.
- */
-static inline void *take(enum sampler_function function, size_t size, size_t alignment,
-			 const void *nothrow)
+#include <stdbool.h>
+
+/* What is not the allocator's own may call malloc; once it was seen to, it is passed through. */
+static bool are_foreign;
+
+static inline bool are_passed(void)
+{
+	return __atomic_load_n(&pprofd_sampler.passes_operators, __ATOMIC_RELAXED);
+}
+
+void operators_found(const struct next_function *operator_new, const struct next_function *malloc)
+{
+	bool differ = operator_new->address && operator_new->object != malloc->object;
+
+	__atomic_store_n(&are_foreign, differ, __ATOMIC_RELAXED);
+}
+
+/* An exception that passes through leaves nothing behind. */
+static __attribute__((noinline)) void *take_and_count(enum sampler_function function, size_t size,
+						      size_t alignment, const void *nothrow)
 {
 	void *(*real)(size_t, size_t, const void *) = export_real(function);
 	struct count_mark mark = count_begin();
 	void *block = real(size, alignment, nothrow);
 
-	count_end(mark, block, size);
+	if (!count_end(mark, block, size) && __atomic_load_n(&are_foreign, __ATOMIC_RELAXED))
+		__atomic_store_n(&pprofd_sampler.passes_operators, 1, __ATOMIC_RELAXED);
 	return block;
+}
+
+/* Arguments beyond those that a function has do not matter to it. */
+static inline void *take(enum sampler_function function, size_t size, size_t alignment,
+			 const void *nothrow)
+{
+	void *(*real)(size_t, size_t, const void *) = export_known(function);
+
+	if (__builtin_expect(are_passed(), 1))
+		return real(size, alignment, nothrow);
+	return take_and_count(function, size, alignment, nothrow);
 }
 
 static __attribute__((noinline)) void give_slowly(enum sampler_function function, void *block,
@@ -28,12 +55,13 @@ static __attribute__((noinline)) void give_slowly(enum sampler_function function
 	real(block, second, third);
 }
 
+/* Passed on, the block comes by again as free's. */
 static inline void give(enum sampler_function function, void *block, size_t second,
 			const void *third)
 {
 	void (*real)(void *, size_t, const void *) = export_known(function);
 
-	if (__builtin_expect(real != NULL, 1) && !liveset_may_hold(block))
+	if (__builtin_expect(real != NULL, 1) && (are_passed() || !liveset_may_hold(block)))
 		real(block, second, third);
 	else
 		give_slowly(function, block, second, third);

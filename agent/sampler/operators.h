@@ -8,6 +8,14 @@
 
 #include <stddef.h>
 
+struct next_function;
+
+/*
+ * Says where operator new and malloc were found: only one that comes from elsewhere may be seen to
+ * call malloc, and is then left to it. Any thread.
+ */
+void operators_found(const struct next_function *operator_new, const struct next_function *malloc);
+
 void *_Znwm(size_t size);
 void *_Znam(size_t size);
 void *_ZnwmRKSt9nothrow_t(size_t size, const void *nothrow);

@@ -81,7 +81,7 @@ struct sampler {
 	uint32_t entry_count, entry_bytes;
 	/* 0: nothing is sampled; what was is still looked for by free. Written at any time. */
 	uint32_t is_on;
-	uint32_t pad;
+	uint32_t passes_operators; /* the library's own: operator new calls malloc */
 	/*
 	 * Mean distance between samples; 1: every allocation. 0: PPROFD_ALLOC_INTERVAL of the
 	 * environment counts, and is put here at the first use. A change is seen by each thread at

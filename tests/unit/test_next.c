@@ -70,17 +70,17 @@ static bool is_of_kernel(const void *address)
 /* Most names are found, and all that are lead where the dynamic linker leads. */
 static void compare_with_dlsym(const struct names *names)
 {
-	void **found = calloc(names->count, sizeof(*found));
+	struct next_function *found = calloc(names->count, sizeof(*found));
 	size_t same = 0, differences = 0;
 
 	next_find((const char *const *)names->items, names->count, found);
 	for (size_t i = 0; i < names->count; i++) {
-		void *want = dlsym(RTLD_NEXT, names->items[i]);
+		void *want = dlsym(RTLD_NEXT, names->items[i]), *got = found[i].address;
 
-		same += found[i] == want;
+		same += got == want;
 		/* Of what has old versions alone, dlsym may find one. */
-		if (found[i] != want && found[i] && !is_of_kernel(found[i])) {
-			print_message("%s: %p, dlsym %p\n", names->items[i], found[i], want);
+		if (got != want && got && !is_of_kernel(got)) {
+			print_message("%s: %p, dlsym %p\n", names->items[i], got, want);
 			differences++;
 		}
 	}
@@ -110,26 +110,28 @@ static void the_allocator_is_found_as_a_whole(void **state)
 	static const char *const names[] = { "malloc",	 "free",	   "calloc",
 					     "realloc",	 "posix_memalign", "aligned_alloc",
 					     "memalign", "valloc",	   "reallocarray" };
-	void *found[sizeof(names) / sizeof(names[0])];
+	struct next_function found[sizeof(names) / sizeof(names[0])];
 
 	(void)state;
 	next_find(names, sizeof(names) / sizeof(names[0]), found);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_non_null(found[i]);
-		assert_ptr_equal(found[i], dlsym(RTLD_NEXT, names[i]));
+		assert_non_null(found[i].address);
+		assert_ptr_equal(found[i].address, dlsym(RTLD_NEXT, names[i]));
+		assert_int_equal(found[i].object, found[0].object);
 	}
 }
 
 static void what_nobody_defines_is_null(void **state)
 {
-	static const char *const names[] = { "pprofd_no_such_function", "malloc", "" };
-	void *found[3] = { &found, &found, &found };
+	static const char *const names[] = { "pprofd_no_such_function", "malloc", "", "elf_begin" };
+	struct next_function found[4] = { { .address = &found } };
 
 	(void)state;
-	next_find(names, 3, found);
-	assert_null(found[0]);
-	assert_non_null(found[1]);
-	assert_null(found[2]);
+	next_find(names, 4, found);
+	assert_null(found[0].address);
+	assert_non_null(found[1].address);
+	assert_null(found[2].address);
+	assert_int_not_equal(found[3].object, found[1].object);
 }
 
 int main(void)
