@@ -159,7 +159,10 @@ static void write_target(const struct page *page, const struct status_target *ta
 			   target->budget_step == BUDGET_SLICES ? "in slices of time"
 								: "no longer");
 	} else {
-		buf_add_str(out, "<span class=\"state on\">attached</span>");
+		buf_add_str(out, "<span class=\"state on\">attached</span> "
+				 "<span class=\"reason\">");
+		write_escaped(out, target->refusal);
+		buf_add_str(out, "</span>");
 	}
 	buf_add_str(out, "</td></tr>\n");
 }

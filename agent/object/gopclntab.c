@@ -144,26 +144,6 @@ static int check_rows(struct gopclntab *tab)
 	return 0;
 }
 
-/* As the runtime prints them: what type arguments are made of is the compiler's business. */
-static void shorten_names(struct gopclntab *tab)
-{
-	static const char dots[] = "[...]";
-	char *name = (char *)tab->source.bytes + (tab->names.bytes - tab->source.bytes);
-	char *end = name + tab->names.len;
-
-	for (size_t len; name < end; name += len + 1) {
-		char *open, *close;
-
-		len = strlen(name);
-		open = strchr(name, '[');
-		close = strrchr(name, ']');
-		if (!open || !close || close - open < (ptrdiff_t)sizeof(dots) - 2)
-			continue;
-		memcpy(open, dots, sizeof(dots) - 1);
-		memmove(open + sizeof(dots) - 1, close + 1, (size_t)(name + len - close));
-	}
-}
-
 int gopclntab_new(const struct gopclntab_source *source, struct gopclntab **out)
 {
 	struct gopclntab *tab = calloc(1, sizeof(*tab));
@@ -184,7 +164,6 @@ int gopclntab_new(const struct gopclntab_source *source, struct gopclntab **out)
 		gopclntab_free(tab);
 		return err;
 	}
-	shorten_names(tab);
 	*out = tab;
 	return 0;
 }

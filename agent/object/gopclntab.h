@@ -32,7 +32,7 @@ struct gopclntab_source {
 
 struct gopclntab_function {
 	uint64_t entry, end; /* [entry, end) */
-	const char *name; /* borrowed from the table; never NULL; type arguments are "[...]" */
+	const char *name; /* borrowed from the table; never NULL; type arguments in full */
 	uint32_t index; /* in the table, in order of address */
 	uint32_t offset; /* of the _func; for this module */
 	uint32_t start_line; /* 0: not known (before 1.20) */

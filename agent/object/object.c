@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "object/debuginfo.h"
 #include "object/elffile.h"
+#include "object/elfsection.h"
 #include "object/elfsym.h"
 #include "object/gofile.h"
 #include "object/symtab.h"
@@ -143,6 +144,26 @@ static int read_dynamic(const struct object *object, const Elf64_Phdr *header, b
 	return 0;
 }
 
+/* Go's linker has its notes' program header cover its own alone. */
+static int read_note_section(struct object *object)
+{
+	struct elfsection_table table;
+	const Elf64_Shdr *section;
+	Elf64_Phdr header = { .p_type = PT_NOTE };
+	int err = elfsection_load(&object->file, &table);
+
+	if (err)
+		return err == -ENOMEM ? err : 0;
+	section = elfsection_find(&table, ".note.gnu.build-id");
+	if (section) {
+		header.p_offset = section->sh_offset;
+		header.p_filesz = section->sh_size;
+		err = read_notes(object, &header);
+	}
+	elfsection_fini(&table);
+	return err;
+}
+
 static int read_headers(struct object *object)
 {
 	const Elf64_Ehdr *header = &object->file.header;
@@ -168,6 +189,8 @@ static int read_headers(struct object *object)
 		else if (parts[i].p_type == PT_DYNAMIC)
 			err = read_dynamic(object, &parts[i], &is_pie);
 	}
+	if (!err && object->build_id[0] == '\0')
+		err = read_note_section(object);
 	object->has_interpreter = has_dynamic && (has_interp || !is_pie);
 	object->is_program = header->e_type == ET_EXEC || has_interp || is_pie;
 	return err;

@@ -18,6 +18,24 @@ bool goname_is_goexit(const char *name)
 	return strcmp(name, "runtime.goexit") == 0;
 }
 
+bool goname_is_source(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 3 && strcmp(path + len - 3, ".go") == 0;
+}
+
+bool goname_find_arguments(const char *name, size_t *open, size_t *close)
+{
+	const char *first = strchr(name, '['), *last = strrchr(name, ']');
+
+	if (!first || !last || last < first)
+		return false;
+	*open = (size_t)(first - name) + 1;
+	*close = (size_t)(last - name);
+	return true;
+}
+
 static bool is_upper(char c)
 {
 	return c >= 'A' && c <= 'Z';

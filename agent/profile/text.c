@@ -60,9 +60,8 @@ static size_t find_order(enum kind kind)
 }
 
 /* A name must not end its line, since the next one would be taken for numbers. */
-static void write_clean(struct buf *out, const char *text)
+static void write_clean_part(struct buf *out, const char *text, size_t len)
 {
-	size_t len = strlen(text);
 	char *at = buf_grow(out, len);
 
 	for (size_t i = 0; at && i < len; i++) {
@@ -70,6 +69,11 @@ static void write_clean(struct buf *out, const char *text)
 
 		at[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
 	}
+}
+
+static void write_clean(struct buf *out, const char *text)
+{
+	write_clean_part(out, text, strlen(text));
 }
 
 /* As Go's %q, but for its short forms of some control characters. */
@@ -144,13 +148,31 @@ static const char *line_name(const struct profile *profile, const struct profile
 	return profile_string(profile, profile->functions[line->function].name);
 }
 
+/* Go's forms show no type arguments. */
+static void write_function(const struct profile *profile, const struct profile_line *line,
+			   struct buf *out)
+{
+	const char *name = line_name(profile, line);
+	const struct profile_function *function = &profile->functions[line->function];
+	size_t open, close;
+
+	if (!goname_is_source(profile_string(profile, function->file)) ||
+	    !goname_find_arguments(name, &open, &close)) {
+		write_clean(out, name);
+		return;
+	}
+	write_clean_part(out, name, open);
+	buf_add_str(out, "...");
+	write_clean(out, name + close);
+}
+
 static void write_line(const struct profile *profile, const struct profile_location *location,
 		       const struct profile_line *line, struct buf *out)
 {
 	const struct profile_function *function = &profile->functions[line->function];
 
 	buf_printf(out, "#\t0x%" PRIx64 "\t", location->address);
-	write_clean(out, line_name(profile, line));
+	write_function(profile, line, out);
 	buf_printf(out, "+0x%" PRIx64, location->function_offset);
 	if (function->file != 0) {
 		buf_add_str(out, "\t");

@@ -17,13 +17,34 @@ static const char *const library_names[] = {
 };
 
 /* A name must not end its line. */
+static void write_name_part(struct buf *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		buf_add(out, c < 0x20 || c == 0x7f ? "?" : &text[i], 1);
+	}
+}
+
 static void write_name(struct buf *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+	write_name_part(out, text, strlen(text));
+}
 
-		buf_add(out, c < 0x20 || c == 0x7f ? "?" : text, 1);
+/* Go's dumps show no type arguments, and call the function that panics by its short name. */
+static void write_go_name(struct buf *out, const char *name)
+{
+	size_t open, close;
+
+	if (strcmp(name, "runtime.gopanic") == 0)
+		name = "panic";
+	if (!goname_find_arguments(name, &open, &close)) {
+		write_name(out, name);
+		return;
 	}
+	write_name_part(out, name, open);
+	buf_add_str(out, "...");
+	write_name(out, name + close);
 }
 
 /* The path of what is mapped there; "" where that is no file. */
@@ -68,10 +89,14 @@ static void write_file(const struct profile *profile, const struct profile_locat
 static void write_function(const struct profile *profile, const struct profile_location *location,
 			   const struct profile_line *line, struct buf *out)
 {
-	if (line)
-		write_name(out, profile_string(profile, profile->functions[line->function].name));
-	else
+	const struct profile_function *function = line ? &profile->functions[line->function] : NULL;
+
+	if (!function)
 		write_mapping(profile, location, out);
+	else if (goname_is_source(profile_string(profile, function->file)))
+		write_go_name(out, profile_string(profile, function->name));
+	else
+		write_name(out, profile_string(profile, function->name));
 }
 
 static bool is_hidden(const struct profile *profile, const struct profile_line *line, bool is_first)

@@ -35,6 +35,7 @@ const char *golang_version(const struct golang *golang);
 
 /* A record of the runtime's, of one stack. */
 struct golang_record {
+	uint64_t id; /* the same one is the same record in each reading */
 	uint64_t size; /* heap: bytes of each object; else 0 */
 	uint64_t counts[2]; /* heap: allocations, frees. block, mutex: scaled count, ns */
 	/*

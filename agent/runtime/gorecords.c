@@ -186,6 +186,7 @@ static void tell_heap(struct golang *golang, const struct listener *listener, ui
 	for (size_t i = 0; i < gobuckets_count(list); i++) {
 		const struct gobucket *bucket = gobuckets_at(list, i);
 		const struct golang_record record = {
+			.id = bucket->record,
 			.size = bucket->size,
 			.counts = { counts[i][0], counts[i][1] },
 			.frames = gobuckets_frames(list, bucket),

@@ -331,6 +331,7 @@ static void count_sliced(struct aggregate *agg, const struct sliced_entry *entry
 	uint64_t count = fixed_count(entry->size, bytes);
 	const struct row_entry row = { .key = { .block_bytes = entry->size,
 						.stack = entry->stack,
+						.label = agg->alloc_label,
 						.scale = SNAPSHOT_SCALE_FIXED },
 				       .values = { count, count } };
 
@@ -367,7 +368,8 @@ void aggregate_end_slice(struct aggregate *agg, const struct event_slice_end *en
 
 static void add_alloc(struct aggregate *agg, const struct event_sample *sample)
 {
-	struct row_entry row = { .key.block_bytes = sample->size };
+	struct row_entry row = { .key = { .block_bytes = sample->size,
+					  .label = agg->alloc_label } };
 	struct live_entry fresh = { .id = sample->id,
 				    .count = 1,
 				    .bytes = estimated_bytes(agg, sample) };
@@ -433,6 +435,11 @@ uint32_t aggregate_add_label(struct aggregate *agg, const char *key, const char 
 	    add_entry(agg, agg->labels, &label, sizeof(label), &index))
 		return 0;
 	return index + 1;
+}
+
+void aggregate_set_alloc_label(struct aggregate *agg, uint32_t label)
+{
+	agg->alloc_label = label;
 }
 
 void aggregate_add_weighted(struct aggregate *agg, enum aggregate_rows set, uint32_t stack,

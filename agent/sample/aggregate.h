@@ -78,6 +78,8 @@ uint32_t aggregate_intern_stack(struct aggregate *aggregate, const uint64_t *fra
  */
 uint32_t aggregate_add_label(struct aggregate *aggregate, const char *key, const char *value,
 			     uint32_t next);
+/* From now on allocations that are sampled have this label. */
+void aggregate_set_alloc_label(struct aggregate *aggregate, uint32_t label);
 /* Adds to the row of this stack and label: a scaled count and nanoseconds. */
 void aggregate_add_weighted(struct aggregate *aggregate, enum aggregate_rows set, uint32_t stack,
 			    uint32_t label, const uint64_t values[2]);

@@ -30,6 +30,8 @@ struct row_entry {
 	struct {
 		uint64_t block_bytes;
 		uint32_t stack, label;
+		uint64_t
+			bucket; /* of the runtime's: those of one stack are scaled each by itself */
 		uint32_t scale; /* enum snapshot_scale */
 		uint32_t pad;
 	} key;
@@ -63,6 +65,7 @@ struct aggregate {
 	struct table *locations;
 	struct stacktab *stacks;
 	struct table *labels;
+	uint32_t alloc_label; /* of what is sampled */
 	struct strtab *strings;
 	struct table *rows[AGGREGATE_ROW_SETS];
 	struct overflow_row overflow[AGGREGATE_ROW_SETS][OVERFLOW_ROWS];

@@ -40,6 +40,7 @@ void aggregate_add_runtime(struct aggregate *agg, enum aggregate_rows set,
 		.key = { .block_bytes = from->block_bytes,
 			 .stack = from->stack,
 			 .label = from->label,
+			 .bucket = from->bucket,
 			 .scale = SNAPSHOT_SCALE_RUNTIME },
 		.values = { from->values[0], from->values[1] },
 	};

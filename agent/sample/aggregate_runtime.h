@@ -18,6 +18,7 @@
 void aggregate_begin_runtime(struct aggregate *aggregate, enum aggregate_rows set);
 struct aggregate_row {
 	uint32_t stack, label;
+	uint64_t bucket; /* rows of several are scaled each by itself; 0: there is one */
 	uint64_t block_bytes;
 	uint64_t values[2]; /* as a snapshot_row's */
 };

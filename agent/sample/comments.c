@@ -180,7 +180,8 @@ static int comment_spending(const struct store_entry *entry, struct snapshot *sn
 				  since);
 }
 
-static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
+static int comment_heap(const struct store *store, const struct store_entry *entry,
+			struct snapshot *snap)
 {
 	bool has_runtime = aggregate_has_runtime(entry->aggregate, AGGREGATE_ALLOC);
 	struct aggregate_totals totals;
@@ -200,7 +201,9 @@ static int comment_heap(const struct store_entry *entry, struct snapshot *snap)
 			      ?: add_comment(snap,
 					     "interval: as the weights say that the process gives");
 	else if (entry->source[0] || !has_runtime)
-		err = err ?: add_comment(snap, "interval: %" PRIu64 " bytes", snap->period);
+		err = err
+			      ?: add_comment(snap, "interval: %" PRIu64 " bytes",
+					     store->options.rates.alloc_interval);
 	err = err
 		      ?: entry->spending.step == BUDGET_FULL ? comment_untracked(&totals, snap)
 							     : comment_spending(entry, snap);
@@ -295,7 +298,7 @@ static int comment_source(const struct store *store, const struct store_entry *e
 	switch (snap->kind) {
 	case KIND_HEAP:
 	case KIND_ALLOCS:
-		return comment_heap(entry, snap);
+		return comment_heap(store, entry, snap);
 	case KIND_PROFILE:
 		return add_comment(snap, "source: perf_event cpu-clock, every %" PRIu64 " ns",
 				   snap->period);

@@ -118,6 +118,7 @@ static void add_record(void *arg, const struct golang_record *record)
 		.stack = aggregate_intern_stack(reading->aggregate, record->frames,
 						record->frame_count),
 		.label = reading->label,
+		.bucket = record->id,
 		.block_bytes = record->size,
 		.values = { record->counts[0], record->counts[1] },
 	};
@@ -135,12 +136,13 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 	struct golang_summary summary = { .count = 0 };
 	int err;
 
-	if (kind == KIND_HEAP && probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
+	if (reading->set == AGGREGATE_ALLOC &&
+	    probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
 		reading->label = aggregate_add_label(reading->aggregate, "allocator", "go", 0);
 	aggregate_begin_runtime(reading->aggregate, reading->set);
 	err = golang_each_record(process->golang, records, add_record, reading, &summary);
 	aggregate_end_runtime(reading->aggregate, reading->set, !err, summary.rate);
-	if (err && err != -ESRCH)
+	if (err && err != -ESRCH && (reading->set == AGGREGATE_ALLOC || err != -ENOTSUP))
 		refuse(reading->options, process, kind, err);
 	else
 		storefacts_refuse(reading->options->store, process->id, kind, NULL);

@@ -151,6 +151,9 @@ static bool has_list(const struct store_entry *entry, enum kind kind)
 /* Where no allocator is probed there is nothing to say about the heap; and no list, no threads. */
 static bool has_kind(const struct store_entry *entry, enum kind kind)
 {
+	/* A Go program's heap without Go's part would be a wrong one. */
+	if (entry->refusals[kind])
+		return false;
 	if (is_of_threads(kind))
 		return !entry->has_ended && has_list(entry, kind);
 	return collectors[kind].bits != EVENT_COLLECT_ALLOC || has_heap(entry);
@@ -272,6 +275,15 @@ static void name_source(const struct store_entry *entry, char source[STATUS_NAME
 		 has_runtime && entry->source[0] ? "," : "", entry->source);
 }
 
+static void name_refusal(const struct store_entry *entry, char refusal[STATUS_REASON_BYTES])
+{
+	for (int kind = 0; kind < KIND_COUNT && refusal[0] == '\0'; kind++) {
+		if (entry->refusals[kind])
+			snprintf(refusal, STATUS_REASON_BYTES, "no %s: %.140s",
+				 kind_info((enum kind)kind)->name, entry->refusals[kind]);
+	}
+}
+
 static int fill_target(const struct store *store, struct store_entry *entry,
 		       struct status_target *out)
 {
@@ -289,6 +301,7 @@ static int fill_target(const struct store *store, struct store_entry *entry,
 	name_source(entry, out->source);
 	out->alloc_bytes = whole_bytes(totals.alloc_bytes);
 	out->inuse_bytes = whole_bytes(totals.inuse_bytes);
+	name_refusal(entry, out->refusal);
 	out->has_budget = entry->has_spending;
 	out->overhead_ratio = entry->spending.ratio;
 	out->budget_step = entry->spending.step;

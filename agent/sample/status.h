@@ -49,6 +49,7 @@ struct status_target {
 	char comm[16];
 	char exe[128]; /* cut at its beginning if longer */
 	bool has_ended;
+	char refusal[STATUS_REASON_BYTES]; /* why its heap or goroutines cannot be told; "" */
 	char waiting_for[STATUS_REASON_BYTES]; /* "" when all its collectors are attached */
 	char allocator[STATUS_NAME_BYTES]; /* glibc, jemalloc, …; "" if none is probed */
 	char source[STATUS_NAME_BYTES]; /* probes, …; "" if none */

@@ -14,6 +14,10 @@ void storefacts_set_allocator(struct store *store, uint32_t id, const char *allo
 	if (!entry)
 		return;
 	snprintf(entry->allocator, sizeof(entry->allocator), "%s", allocator);
+	if (entry->runtime[0] != '\0' && allocator[0] != '\0')
+		aggregate_set_alloc_label(
+			entry->aggregate,
+			aggregate_add_label(entry->aggregate, "allocator", allocator, 0));
 	snprintf(entry->source, sizeof(entry->source), "%s", source);
 	snprintf(entry->waiting_for, sizeof(entry->waiting_for), "%s", waiting_for);
 }

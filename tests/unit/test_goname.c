@@ -50,12 +50,25 @@ static void the_first_frame_of_all_is_known(void **state)
 	assert_false(goname_is_goexit("runtime.goexit0"));
 }
 
+static void type_arguments_are_found(void **state)
+{
+	size_t open, close;
+
+	(void)state;
+	assert_true(goname_find_arguments("main.F[go.shape.[]int]", &open, &close));
+	assert_int_equal(open, 7);
+	assert_int_equal(close, 21);
+	assert_false(goname_find_arguments("main.F", &open, &close));
+	assert_false(goname_find_arguments("main.]F[", &open, &close));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_runtime_is_known_by_its_packages),
 		cmocka_unit_test(traces_show_what_others_can_call),
 		cmocka_unit_test(a_panic_is_shown_above_what_it_interrupted),
+		cmocka_unit_test(type_arguments_are_found),
 		cmocka_unit_test(the_first_frame_of_all_is_known),
 	};
 

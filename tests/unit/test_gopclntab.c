@@ -50,6 +50,21 @@ static char *next_field(char **line)
 	return field;
 }
 
+/* The runtime shows "main.F[...]" of what the table calls "main.F[go.shape.int]". */
+static void assert_shown(const char *have, const char *shown)
+{
+	const char *open = strchr(shown, '[');
+	size_t head = open ? (size_t)(open - shown) : strlen(shown);
+
+	assert_memory_equal(have, shown, head);
+	if (!open) {
+		assert_int_equal(strlen(have), head);
+		return;
+	}
+	assert_int_equal(have[head], '[');
+	assert_string_equal(strrchr(have, ']'), strrchr(shown, ']'));
+}
+
 static void check_call(const struct gopclntab_call *call, unsigned int minor, char **line)
 {
 	const char *name = next_field(line), *file = next_field(line);
@@ -57,11 +72,11 @@ static void check_call(const struct gopclntab_call *call, unsigned int minor, ch
 	unsigned long start_line = strtoul(next_field(line), NULL, 10);
 
 	/*
-	 * The runtime cannot tell the first name of its table from none; and it shortens what is
-	 * no type argument, of the functions that compare arrays.
+	 * The runtime cannot tell the first name of its table from none; and it shows no type
+	 * arguments, and no lengths of the arrays that a function compares.
 	 */
 	if (name[0] != '\0' && strncmp(call->name, "type:.", 6) != 0)
-		assert_string_equal(call->name, name);
+		assert_shown(call->name, name);
 	assert_string_equal(call->file[0] != '\0' ? call->file : "?", file);
 	assert_int_equal(call->line, line_number);
 	if (minor >= 20)
