@@ -76,14 +76,15 @@ int tracee_find_range(const struct tracee *tracee, uint64_t address, struct trac
 	struct mapping_line line;
 	size_t cap = 0;
 	char path[32], *text = NULL;
-	int err = -ENOENT;
+	int err = -ESRCH; /* until there is a line: one that ends has none */
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", tracee->pid);
 	maps = fopen(path, "re");
 	if (!maps)
-		return -errno;
+		return errno == ENOENT ? -ESRCH : -errno;
 	while (err && getline(&text, &cap, maps) > 0) {
+		err = -ENOENT;
 		if (mapping_parse_line(text, &line) || address < line.start ||
 		    address >= line.limit)
 			continue;

@@ -44,7 +44,7 @@ struct tracee_range {
 	bool is_stack; /* the first thread's */
 };
 
-/* Returns 0, -ENOENT if nothing is mapped there, or -errno. */
+/* Returns 0, -ENOENT if nothing is mapped there, -ESRCH if the process is gone, or -errno. */
 __attribute__((warn_unused_result)) int tracee_find_range(const struct tracee *tracee,
 							  uint64_t address,
 							  struct tracee_range *out);

@@ -18,6 +18,7 @@
 #define PAGES 3000U
 
 /* A child that waits, and shares what is mapped here: even pages can be read, odd ones cannot. */
+	struct tracee_range range;
 struct child {
 	pid_t pid;
 	uint8_t *pages;
@@ -41,6 +42,7 @@ static int setup(void **state)
 	}
 	waitpid(child.pid, NULL, WUNTRACED);
 	*state = &child;
+	assert_int_equal(tracee_find_range(&memory, (uintptr_t)constant, &range), -ESRCH);
 	return child.pid > 0 ? 0 : -1;
 }
 
