@@ -47,9 +47,10 @@ static inline _Bool futex_is_lock(const struct futex_call *call)
 	case FUTEX_OP_LOCK_PI2:
 		return 1;
 	case FUTEX_OP_WAIT:
-		if ((call->address & 4) != 0 && call->address - call->sp < FUTEX_STACK_BYTES)
-			return 0;
-		return value == 2 || (value & 0x80000000U) != 0;
+		if (value == 2)
+			return (call->address & 4) == 0 ||
+			       call->address - call->sp >= FUTEX_STACK_BYTES;
+		return (value & 0x80000000U) != 0;
 	case FUTEX_OP_WAIT_BITSET:
 		return value == 2 || value == 3 || has_high_bits;
 	default:

@@ -59,8 +59,11 @@ void pauselog_add(struct pauselog *log, const struct pauselog_item *pause)
 
 int pauselog_copy(const struct pauselog *log, struct snapshot *snap)
 {
-	uint64_t count = log->count < PAUSELOG_MAX ? log->count : PAUSELOG_MAX;
+	uint64_t count;
 
+	if (!log)
+		return 0;
+	count = log->count < PAUSELOG_MAX ? log->count : PAUSELOG_MAX;
 	snap->pauses = calloc(count + 1, sizeof(*snap->pauses));
 	if (!snap->pauses)
 		return -ENOMEM;
@@ -73,8 +76,8 @@ int pauselog_copy(const struct pauselog *log, struct snapshot *snap)
 int pauselog_copy_causes(const struct pauselog *log, struct status_pauses **out, size_t *count)
 {
 	*out = NULL;
-	*count = log->cause_count;
-	if (log->cause_count == 0)
+	*count = log ? log->cause_count : 0;
+	if (*count == 0)
 		return 0;
 	*out = calloc(log->cause_count, sizeof(**out));
 	if (!*out)

@@ -36,7 +36,8 @@ void pauselog_free(struct pauselog *log);
  */
 void pauselog_add(struct pauselog *log, const struct pauselog_item *pause);
 
-/* Copies the last PAUSELOG_MAX, in the order in which they ended. Returns 0 or -ENOMEM. */
+/* Copies the last PAUSELOG_MAX, in the order in which they ended; none of NULL. Returns 0 or
+ * -ENOMEM. */
 __attribute__((warn_unused_result)) int pauselog_copy(const struct pauselog *log,
 						      struct snapshot *snap);
 

@@ -21,7 +21,7 @@ struct stallbook {
 	struct stallbook_options options;
 	struct aggregate *aggregate;
 	struct stallpairs *pairs;
-	struct pauselog *pauses;
+	struct pauselog *pauses; /* NULL before the first one: most targets have none */
 	struct table *locks;
 	uint64_t unlabeled;
 };
@@ -37,7 +37,6 @@ int stallbook_new(const struct stallbook_options *options, struct aggregate *agg
 	book->options = *options;
 	book->aggregate = aggregate;
 	err = stallpairs_new(&book->pairs);
-	err = err ?: pauselog_new(&book->pauses);
 	err = err
 		      ?: table_new(sizeof(struct lock), sizeof(struct lock), STALLBOOK_MAX_LOCKS,
 				   &book->locks);
@@ -135,6 +134,8 @@ static void count_pause(struct stallbook *book, const struct event_stall_end *en
 	counted->label = aggregate_add_label(book->aggregate, "cause", cause, counted->label);
 	count(book, AGGREGATE_PAUSES, counted);
 	snprintf(pause.cause, sizeof(pause.cause), "%s", cause);
+	if (!book->pauses && pauselog_new(&book->pauses))
+		return;
 	pauselog_add(book->pauses, &pause);
 }
 

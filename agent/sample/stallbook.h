@@ -41,7 +41,7 @@ void stallbook_end(struct stallbook *book, const struct event_stall_end *end, ui
 /* The target has ended: what still waits has no end. */
 void stallbook_close(struct stallbook *book);
 
-/* Borrowed until stallbook_free(). */
+/* NULL: there were none. Borrowed until the next stallbook_end(). */
 const struct pauselog *stallbook_pauses(const struct stallbook *book);
 void stallbook_totals(const struct stallbook *book, struct stallbook_totals *out);
 

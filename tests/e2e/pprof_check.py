@@ -10,8 +10,8 @@ import zlib
 sys.path.insert(0, os.path.join(os.environ.get("PPROFD_BUILD", "build"), "tests"))
 import profile_pb2  # noqa: E402  (made by protoc from proto/profile.proto)
 
-LABEL_KEYS = {"bytes", "pid", "tid", "comm", "thread", "state", "cause", "runtime",
-              "allocator", "source"}
+LABEL_KEYS = {"bytes", "pid", "tid", "comm", "thread", "state", "cause", "allocator", "source",
+              "lock", "runtime"}
 HEAP_TYPES = (("alloc_objects", "count"), ("alloc_space", "bytes"),
               ("inuse_objects", "count"), ("inuse_space", "bytes"))
 DELAY = ("delay", "nanoseconds")

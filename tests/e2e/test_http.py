@@ -14,7 +14,7 @@ HEAP = [("alloc_objects", "count"), ("alloc_space", "bytes"),
         ("inuse_objects", "count"), ("inuse_space", "bytes")]
 CPU = [("samples", "count"), ("cpu", "nanoseconds")]
 OF_THREADS = ("goroutine", "threads", "threadcreate")
-NOT_YET = ("block", "mutex", "pauses")
+OF_STALLS = ("block", "mutex", "pauses")
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +145,15 @@ def test_debug_is_gos_text(served, kind, debug):
     assert "# runtime.MemStats" in lines
 
 
-@pytest.mark.parametrize("kind", NOT_YET)
-def test_kinds_not_there_yet_say_so(served, kind):
-    assert_is_error(served[0].get(f"/debug/pprof/{kind}"), 501)
+@pytest.mark.parametrize("kind", OF_STALLS)
+def test_stalls_in_every_form(served, kind):
+    unit = "pauses" if kind == "pauses" else "contentions"
+    for query in ("", "?seconds=1"):
+        profile = served[0].profile(kind, query=query)
+        assert sample_types(profile) == [(unit, "count"), ("delay", "nanoseconds")]
+    answer = served[0].get(f"/debug/pprof/{kind}?debug=1")
+    assert_is_text(answer)
+    assert answer.text.startswith("--- ")
 
 
 @pytest.mark.parametrize("path", ["/debug/pprof/nosuch", "/pprof/heap2", "/debug/pprof/heap/x",
@@ -230,10 +236,9 @@ def test_the_index_names_every_kind_and_target(served):
     answer = agent.get("/debug/pprof/")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/html")
-    for kind in ("heap", "allocs", "profile", "cmdline", *OF_THREADS, *NOT_YET):
+    for kind in ("heap", "allocs", "profile", "cmdline", *OF_THREADS, *OF_STALLS):
         assert kind in answer.text
     assert f"/pid/{process.pid}/" in answer.text
-    assert "unsupported" in answer.text
     assert "glibc" in answer.text
     assert agent.get(f"/pid/{process.pid}/debug/pprof/").status == 200
 

@@ -230,6 +230,7 @@ static void others_are_told_by_their_values(void **state)
 		{ { 0x1004, 0x7000, private_wait, UINT32_MAX }, true }, /* its rwlock, written */
 		{ { 0x7054, 0x7000, private_wait, 2 }, false }, /* its condition */
 		{ { 0x7050, 0x7000, private_wait, 2 }, true }, /* a mutex on the stack */
+		{ { 0x7054, 0x7000, private_wait, 0x80000010 }, true }, /* so for musl */
 		{ { 0x1000, 0x7000, private_wait, 0 }, false },
 		{ { 0x1000, 0x7000, 1 | 128, 2 }, false }, /* a wake */
 	};
