@@ -37,7 +37,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
 FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
-.PHONY: all deps test-deps run run-go test unit e2e go-targets lint asan sweep fuzz bench clean
+.PHONY: all go-matrix deps test-deps run run-go test unit e2e go-targets lint asan sweep fuzz bench clean
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
@@ -69,7 +69,10 @@ run-go: deps
 	@$(SUDO) tests/run-demo $(BUILD) "$$(tests/build-go $(BUILD) leak 1.19 default)"
 test: test-deps
 	@$(MAKE) --no-print-directory unit lint asan sweep fuzz FUZZ_SECONDS=20
-	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory e2e GO_MINORS='22 24 27'
+# Go's tests again, with every release that Debian has: some minutes to build, and 3.5 GB.
+go-matrix: test-deps
+	@$(MAKE) --no-print-directory e2e E2E='$(wildcard tests/e2e/test_go*.py)'
 
 $(BUILD)/pprofd: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -143,18 +146,22 @@ $(BUILD)/tests/profile_pb2.py: proto/profile.proto
 # Go's releases beside one another, and the service that the tests compare with, built by each. Other
 # programs and single ones: tests/build-go BUILD PROGRAM VERSION FLAVOUR.
 GO_FLAVOURS := default stripped pie bare
-$(BUILD)/go/complete: tests/go-versions
-	tests/go-versions $(BUILD)
-go-targets: $(BUILD)/go/complete
-	for go in $(BUILD)/go/go1.*; do for flavour in $(GO_FLAVOURS); do \
-		tests/build-go $(BUILD) service $${go##*/go} $$flavour >/dev/null || exit; done; done
+GO_ALL := 21 22 23 24 25 26 27
+GO_MINORS := $(GO_ALL)
+go-targets:
+	GO_MINORS='$(GO_MINORS)' tests/go-versions $(BUILD)
+	for minor in 19 $(GO_MINORS); do for flavour in $(GO_FLAVOURS); do [ ! -e $(BUILD)/go/go1.$$minor ] || \
+		tests/build-go $(BUILD) service 1.$$minor $$flavour >/dev/null || exit; done; done
 
 # The injector by itself, to be ended at any moment.
 $(BUILD)/inject-driver: tests/e2e/inject-driver.c $(BUILD)/libagent.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# E2E: which tests.
+E2E := tests/e2e
 e2e: all go-targets $(BUILD)/inject-driver $(TARGETS) $(BUILD)/targets/static-musl $(BUILD)/tests/profile_pb2.py
-	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/e2e
+	$(SUDO) env PPROFD_BUILD=$(abspath $(BUILD)) GO_MINORS='$(GO_MINORS)' \
+		$(PYTHON) -B -m pytest -q -p no:cacheprovider -rs $(E2E)
 bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	$(call install,$(BENCH_PACKAGES))
 	@$(SUDO) tests/bench/run $(BUILD)

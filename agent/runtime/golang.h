@@ -100,9 +100,10 @@ __attribute__((warn_unused_result)) int golang_each_goroutine(
 
 /*
  * Whether frames[*count], a thread's stack, innermost first, is that of a goroutine that was
- * started at this function; then runtime.goexit is taken from its end.
+ * started at this function; then what Go's own dumps leave out is taken from it: runtime.goexit,
+ * and wrappers that the compiler made.
  */
-bool golang_owns_stack(const struct golang *golang, uint64_t started_at, const uint64_t *frames,
+bool golang_owns_stack(const struct golang *golang, uint64_t started_at, uint64_t *frames,
 		       uint32_t *count);
 
 /*

@@ -4,30 +4,41 @@
 
 #include <string.h>
 
-/* The function that holds this address of the process, by its index; UINT32_MAX: none. */
-static uint32_t find_function(const struct golang *golang, uint64_t address, const char **name)
+/* The function that holds this address of the process. */
+static bool find_function(const struct golang *golang, uint64_t address,
+			  struct gopclntab_function *function)
 {
-	struct gopclntab_function function;
-
-	if (gopclntab_find(gofile_pclntab(golang->file), address - golang->bias, &function))
-		return UINT32_MAX;
-	*name = function.name;
-	return function.index;
+	return gopclntab_find(gofile_pclntab(golang->file), address - golang->bias, function) == 0;
 }
 
-bool golang_owns_stack(const struct golang *golang, uint64_t started_at, const uint64_t *frames,
+/* A frame of nothing but what the compiler made. */
+static bool is_wrapper(const struct golang *golang, uint64_t address)
+{
+	const struct gopclntab *tab = gofile_pclntab(golang->file);
+	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
+	struct gopclntab_function function;
+
+	return find_function(golang, address, &function) &&
+	       gopclntab_calls(tab, &function, address - golang->bias, calls) == 1 &&
+	       gopclntab_is_wrapper(tab, &calls[0]);
+}
+
+bool golang_owns_stack(const struct golang *golang, uint64_t started_at, uint64_t *frames,
 		       uint32_t *count)
 {
-	const char *name = "";
-	uint32_t kept = *count;
-	uint32_t first = find_function(golang, started_at, &name);
+	struct gopclntab_function first, last;
+	uint32_t all = *count, kept = 0;
 
-	if (kept > 0 && find_function(golang, frames[kept - 1], &name) != UINT32_MAX &&
-	    strcmp(name, "runtime.goexit") == 0)
-		kept--;
-	if (first == UINT32_MAX || kept == 0 ||
-	    find_function(golang, frames[kept - 1], &name) != first)
+	if (all > 0 && find_function(golang, frames[all - 1], &last) &&
+	    strcmp(last.name, "runtime.goexit") == 0)
+		all--;
+	if (all == 0 || !find_function(golang, started_at, &first) ||
+	    !find_function(golang, frames[all - 1], &last) || first.index != last.index)
 		return false;
+	for (uint32_t i = 0; i < all; i++) {
+		if (!is_wrapper(golang, frames[i]))
+			frames[kept++] = frames[i];
+	}
 	*count = kept;
 	return true;
 }

@@ -26,6 +26,9 @@ OURS = {"allocator", "source"}
 def versions():
     """Of the toolchains that tests/go-versions made, oldest first."""
     names = [path.name[2:] for path in TOOLCHAINS.glob("go1.*")]
+    wanted = os.environ.get("GO_MINORS", "").split()
+    if wanted:
+        names = [name for name in names if name.split(".")[1] in ("19", *wanted)]
     return sorted(names, key=lambda name: int(name.split(".")[1]))
 
 
@@ -112,6 +115,11 @@ def kept_labels(labels):
     return tuple(sorted(pair for pair in labels.items() if pair[0] not in OURS))
 
 
+def is_of_c(labels):
+    """C's allocations beside Go's: Go's own profile does not know them."""
+    return labels.get("allocator", "go") != "go"
+
+
 def rows(profile, keep=lambda stack: True, depth=None):
     """
     {(stack, labels): values} of a profile, of so many innermost frames. What nobody counts is left
@@ -121,7 +129,7 @@ def rows(profile, keep=lambda stack: True, depth=None):
     found = collections.defaultdict(lambda: (0,) * len(profile.types))
     for sample in profile.sample:
         stack = tuple(frame for number in sample.location_id for frame in places[number])[:depth]
-        if any(sample.value) and keep(stack):
+        if any(sample.value) and keep(stack) and not is_of_c(pprof_check.labels(sample)):
             key = stack, kept_labels(pprof_check.labels(sample))
             found[key] = tuple(map(sum, zip(found[key], sample.value)))
     return dict(found)
@@ -155,7 +163,7 @@ def text_rows(text, keep=lambda stack: True, depth=None):
     """As rows(), of the form debug=1, where leading runtime frames are not named."""
     found = {}
     for values, labels, stack in text_blocks(text):
-        if any(values) and keep(stack):
+        if any(values) and keep(stack) and not is_of_c(labels):
             key = tuple(stack[:depth]), kept_labels(labels)
             found[key] = tuple(map(sum, zip(found.get(key, (0,) * len(values)), values)))
     return found

@@ -178,7 +178,8 @@ def test_block_and_mutex(pair):
 
 def top(body, *options):
     """The table of `go tool pprof -top` without its head, and without who asks for profiles."""
-    text = go_pprof(body, "-top", r"-ignore=^net/http\.\(\*conn\)", *options)
+    text = go_pprof(body, "-top", r"-ignore=^net/http\.\(\*conn\)",
+                    "-tagignore=allocator=^(?:[^g]|g[^o])", *options)
     return text[text.index("Showing nodes"):]
 
 

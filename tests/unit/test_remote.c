@@ -17,8 +17,8 @@
 #define PAGE 4096U
 #define PAGES 3000U
 
-/* A child that waits, and shares what is mapped here: even pages can be read, odd ones cannot. */
-	struct tracee_range range;
+/* A child that waits, and shares what is mapped here: only even pages can be read. */
+struct tracee_range range;
 struct child {
 	pid_t pid;
 	uint8_t *pages;
