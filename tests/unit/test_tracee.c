@@ -18,6 +18,7 @@ static const char constant[16] = "not to be";
 
 static void a_child_is_read_and_written_where_it_may_not_write(void **state)
 {
+	struct tracee_range range;
 	char text[16], word[4];
 	struct tracee memory;
 	pid_t child = fork();
@@ -41,6 +42,7 @@ static void a_child_is_read_and_written_where_it_may_not_write(void **state)
 	waitpid(child, NULL, 0);
 	assert_int_equal(tracee_read(&memory, (uintptr_t)constant, text, sizeof(text)), -ESRCH);
 	assert_int_equal(tracee_write(&memory, (uintptr_t)constant, text, sizeof(text)), -ESRCH);
+	assert_int_equal(tracee_find_range(&memory, (uintptr_t)constant, &range), -ESRCH);
 	tracee_fini(&memory);
 	assert_int_equal(tracee_init(child, &memory), -ESRCH);
 }
