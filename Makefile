@@ -167,6 +167,7 @@ bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	@$(SUDO) tests/bench/run $(BUILD)
 	@$(SUDO) tests/bench/threads $(BUILD)
 	@$(SUDO) tests/bench/unwind $(BUILD)
+	@$(SUDO) tests/bench/stalls $(BUILD)
 	@$(SUDO) tests/bench/golang $(BUILD)
 	@$(SUDO) tests/bench/sampler $(BUILD)
 	@$(SUDO) tests/bench/inject $(BUILD)

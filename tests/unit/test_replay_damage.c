@@ -2,8 +2,10 @@
 #include "sample/replay.h"
 
 #include "object/cache.h"
+#include "bpf/stall.h"
 #include "profile/build.h"
 #include "profile/encode.h"
+#include "profile/text.h"
 #include "sample/record.h"
 #include "sample/recorder.h"
 #include "sample/report.h"
@@ -51,11 +53,28 @@ static void send_sample(struct recorder *recorder, uint16_t kind, uint64_t id)
 	recorder_add_event(recorder, &space.sample.head);
 }
 
+static void send_stall(struct recorder *recorder, uint64_t id, enum event_cause cause)
+{
+	struct event_stall_end end = {
+		.head = { .bytes = sizeof(end), .kind = EVENT_STALL_END, .target = 1 },
+		.id = id,
+		.duration_ns = 3000000 * id,
+		.queued_ns = 2000000,
+		.weight = 2,
+		.cause = cause,
+		.runtime = cause == EVENT_CAUSE_GC ? EVENT_RUNTIME_CPYTHON : EVENT_RUNTIME_NONE,
+		.detail = "a collection",
+	};
+
+	send_sample(recorder, EVENT_STALL, id);
+	recorder_add_event(recorder, &end.head);
+}
+
 static void record_all_kinds(void)
 {
 	static const struct store_options options = {
 		.rates = { 4096, 10000000 },
-		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU,
+		.collect = EVENT_COLLECT_ALLOC | EVENT_COLLECT_CPU | EVENT_COLLECT_STALLS,
 	};
 	struct mapping items[] = {
 		{ .start = 0x400000, .limit = 0x500000, .path = (char[]){ "/proc/self/exe" } },
@@ -83,6 +102,8 @@ static void record_all_kinds(void)
 	recorder_add_event(recorder, &free_one.head);
 	send_sample(recorder, EVENT_CPU, 0);
 	recorder_add_event(recorder, &exec.head);
+	for (uint32_t cause = 0; cause < EVENT_CAUSE_COUNT; cause++)
+		send_stall(recorder, 10 + cause, (enum event_cause)cause);
 	recorder_set_losses(recorder, EVENT_ALLOC, EVENT_LOSS_RING_FULL, 9);
 	recorder_end_target(recorder, 1);
 	assert_int_equal(recorder_free(recorder), 0);
@@ -114,15 +135,16 @@ static int teardown(void **state)
 /* Asks for all that there is; what it says is of no matter. Returns how many samples there were. */
 static uint64_t exercise_store(struct store *store)
 {
-	static const enum kind kinds[] = { KIND_HEAP, KIND_PROFILE };
+	static const enum kind kinds[] = { KIND_HEAP, KIND_PROFILE, KIND_BLOCK, KIND_MUTEX,
+					   KIND_PAUSES };
 	char reason[DESK_REASON_BYTES];
 	struct status *status;
 	uint64_t samples = 0;
 
 	assert_int_equal(report_status(store, &status), 0);
 	status_free(status);
-	for (size_t i = 0; i < 2; i++) {
-		struct build_options options = { .label_targets = true };
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct build_options options = { .label_targets = true, .lists_pauses = true };
 		struct snapshot_set *set;
 		struct profile *profile;
 		struct buf buf;
@@ -133,6 +155,7 @@ static uint64_t exercise_store(struct store *store)
 		assert_int_equal(build_profile(kinds[i], &options, &profile), 0);
 		buf_init(&buf, 1 << 20);
 		assert_int_equal(encode_profile(profile, &buf), 0);
+		assert_int_equal(text_profile(profile, &buf), 0);
 		samples += profile->sample_count;
 		buf_fini(&buf);
 		profile_free(profile);
@@ -190,8 +213,8 @@ static void a_recording_cut_anywhere_is_served_up_to_there(void **state)
 			records++;
 		}
 	}
-	assert_int_equal(records, 15);
-	assert_int_equal(samples, 4);
+	assert_int_equal(records, 15 + 2 * EVENT_CAUSE_COUNT);
+	assert_int_equal(samples, 4 + 3 + 1 + 11); /* heap and profile, block, mutex, pauses */
 }
 
 /* Overwrites a field with a value that is likely to hurt, or a byte with any. */
@@ -306,7 +329,7 @@ static void a_target_that_comes_twice_is_malformed(void **state)
 	memcpy(fixture.bad, fixture.good, fixture.len);
 	memcpy(fixture.bad + fixture.len, fixture.good + second, bytes);
 	assert_int_equal(replay(fixture.bad, fixture.len + bytes, &samples), -EBADMSG);
-	assert_int_equal(samples, 4);
+	assert_int_equal(samples, 4 + 3 + 1 + 11); /* heap and profile, block, mutex, pauses */
 }
 
 int main(void)
