@@ -87,9 +87,9 @@ $(BUILD)/agent/%.o: agent/%.c $(GENERATED) Makefile
 
 # What lives in other programs: nothing below the stack pointer, no names that clash, no library but libc.
 # musl loads no initial-exec TLS at run time; its headers come first, the probes' from behind them.
-SAMPLER_FLAGS := -std=gnu17 -O2 -g -fPIC -shared -fvisibility=hidden -mno-red-zone -fomit-frame-pointer \
+SAMPLER_FLAGS = -std=gnu17 -O2 -g -fPIC -shared -fvisibility=hidden -mno-red-zone -fomit-frame-pointer \
 	-fexceptions -fno-builtin -DNDEBUG -D_GNU_SOURCE -Iagent -I. $(WARNINGS) \
-	-Wl,-Bsymbolic,-z,nodelete,-z,relro,-z,now,-z,defs
+	-Wl,-Bsymbolic,-z,nodelete,-z,relro,-z,now,-z,defs,-soname,$(@F)
 $(BUILD)/libpprofd.so: $(SAMPLER_SOURCES) $(wildcard agent/sampler/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(SAMPLER_FLAGS) -ftls-model=initial-exec -o $@ $(SAMPLER_SOURCES)
