@@ -170,6 +170,7 @@ bench: all go-targets $(TARGETS) $(BUILD)/tests/profile_pb2.py
 	@$(SUDO) tests/bench/stalls $(BUILD)
 	@$(SUDO) tests/bench/golang $(BUILD)
 	@$(SUDO) tests/bench/sampler $(BUILD)
+	@$(SUDO) tests/bench/budget $(BUILD)
 	@$(SUDO) tests/bench/inject $(BUILD)
 
 lint:

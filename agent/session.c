@@ -51,12 +51,14 @@ struct session {
 	int command_status; /* as of wait(2) */
 	struct spawn_legacy legacy; /* what the command inherits as the agent did */
 	int signal_fd;
+	uint64_t status_ns; /* when the status was last prepared, CLOCK_MONOTONIC */
 	bool should_stop, was_asked;
 };
 
 #define SESSION_RING_BYTES (8U << 20)
 #define SESSION_ERROR_BYTES 256
 #define SESSION_COALESCE_NS 5000000
+#define SESSION_STATUS_NS 1000000000U
 
 /* Blocked before any thread starts, so that all are. */
 static int take_signals(struct session *session)
@@ -391,9 +393,13 @@ static int on_status(void *arg, struct status **out)
 {
 	struct session *session = arg;
 	const struct desk_source source = store_source(session->store);
+	uint64_t now_ns = now_monotonic_ns();
 
-	if (session->watcher)
+	/* The heaps that runtimes count are read when they are asked for, also by many. */
+	if (session->watcher && now_ns - session->status_ns >= SESSION_STATUS_NS) {
+		session->status_ns = now_ns;
 		watcher_prepare(session->watcher, KIND_HEAP, 0, fetch_now, session);
+	}
 	return source.status(source.arg, out);
 }
 

@@ -29,7 +29,7 @@ def comments(agent):
 
 def test_an_expensive_target_is_sampled_in_slices(start, churn):
     agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 10, 60, "slices")
+    wait_until(lambda: slices(agent) >= 3, 60, "slices")
     said = comments(agent)
     assert "budget: probes would cost more than 3 % of CPU time" in said
     assert "inuse_* is as of" in said and "--inject" in said
@@ -39,9 +39,9 @@ def test_an_expensive_target_is_sampled_in_slices(start, churn):
 
 def test_the_cost_stays_within_the_budget(start, churn):
     agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 5, 60, "slices")
+    wait_until(lambda: slices(agent) >= 2, 60, "slices")
     ratios = []
-    for _ in range(20):
+    for _ in range(16):
         ratios.append(agent.metric("pprofd_target_overhead_ratio"))
         time.sleep(0.5)
     # One second may hold one slice more than the next: the mean is what is promised.
@@ -51,12 +51,12 @@ def test_the_cost_stays_within_the_budget(start, churn):
 def test_what_slices_see_is_scaled_to_the_truth(start, churn):
     agent = start(Agent, "--budget", "3", "--alloc-interval", "16K", "--pid",
                   str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 5, 60, "slices")
+    wait_until(lambda: slices(agent) >= 2, 60, "slices")
     while not churn.lines.empty():
         churn.line()
     before = pprof_check.cumulative(agent.profile("allocs"), "alloc_space")["churn_pair"]
     begin = time.monotonic()
-    rates = [int(churn.line()) for _ in range(200)]
+    rates = [int(churn.line()) for _ in range(120)]
     span = time.monotonic() - begin
     after = pprof_check.cumulative(agent.profile("allocs"), "alloc_space")["churn_pair"]
     truth = sum(rates) / len(rates) * span * BLOCK
@@ -102,7 +102,7 @@ def test_all_allocations_are_recorded_whatever_that_costs(start, churn):
 
 
 def test_a_target_outlives_an_agent_that_dies_in_a_slice(start, churn):
-    for wait in (0.61, 0.63, 0.66, 0.7):
+    for wait in (0.62, 0.68):
         agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
         wait_until(lambda: slices(agent) >= 1, 60, "slices")
         time.sleep(wait)

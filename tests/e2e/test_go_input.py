@@ -29,9 +29,7 @@ KINDS = ("heap", "goroutine")
 
 def shown(profile, kind):
     """What is the same as long as nothing but questions happens to the program."""
-    if kind == "heap":
-        return rows(profile)
-    return rows(profile, lambda stack: not golang.is_asking(stack), 32)
+    return rows(profile, lambda stack: not golang.is_asking(stack), None if kind == "heap" else 32)
 
 
 def refused(answer):
@@ -250,7 +248,7 @@ def check_all_is_there(body, kind):
     found = rows(profile, lambda stack: any(name in ("main.allocate", "main.wait")
                                             for name, _, _ in stack))
     if kind == "heap":
-        assert len(found) == BUCKETS
+        assert len(found) >= BUCKETS  # what keeps the blocks grows, too
     else:
         assert sum(values[0] for values in found.values()) == GOROUTINES
 
