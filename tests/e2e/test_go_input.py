@@ -29,7 +29,10 @@ KINDS = ("heap", "goroutine")
 
 def shown(profile, kind):
     """What is the same as long as nothing but questions happens to the program."""
-    return rows(profile, lambda stack: not golang.is_asking(stack), None if kind == "heap" else 32)
+    if kind == "heap":
+        return rows(profile, lambda stack: golang.is_program(stack) and not any(
+            name.startswith("net/http.") for name, _, _ in stack))
+    return rows(profile, lambda stack: not golang.is_asking(stack), 32)
 
 
 def refused(answer):
