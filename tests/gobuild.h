@@ -23,6 +23,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 #define GOBUILD_PATH_BYTES (PATH_MAX + 64)
 #define GOBUILD_COMMAND_BYTES (4 * PATH_MAX)
 
@@ -61,7 +63,7 @@ static inline void gobuild_program(const char *source, const char *options,
 	char command[GOBUILD_COMMAND_BYTES];
 
 	if (!gobuild_is_there())
-		skip();
+		skip_because("there is no go command");
 	gobuild_path(path);
 	snprintf(command, sizeof(command),
 		 "env GO111MODULE=off GOTOOLCHAIN=local GOFLAGS= GOCACHE=\"$(dirname "

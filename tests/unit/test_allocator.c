@@ -23,6 +23,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 /* A prefixed allocator, linked statically and never called: a local symbol of this program. */
 __asm__(".text\n.p2align 4\n.type je_malloc, @function\nje_malloc:\npush %rbp\npop %rbp\nret\n"
 	".size je_malloc, . - je_malloc\n");
@@ -262,7 +264,7 @@ static void a_preloaded_allocator_takes_the_calls_from_libc(void **state)
 	pid_t pid;
 
 	if (!realpath(preload->path, path))
-		skip();
+		skip_because("the library is not on this machine");
 	assert_int_equal(setup(&own), 0);
 	fixture = own;
 	pid = start_preloaded(preload->path);

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 #define FUNCTION(name, body)                                                                       \
 	".p2align 4\n.type " name ", @function\n" name ":\n" body "\n.size " name ", . - " name "\n"
 #define LEAF "push %rbp\npop %rbp\nret"
@@ -232,7 +234,7 @@ static void a_library_has_what_its_symbols_say(void **state)
 	size_t operators = 0;
 
 	if (access(library->path, R_OK) != 0)
-		skip();
+		skip_because("the library is not on this machine");
 	object = open_path(library->path);
 	assert_int_equal(entrypoints_scan(object, &found), 0);
 	assert_string_equal(found.allocator, library->allocator);

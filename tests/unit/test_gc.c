@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 static struct object *open_object(const char *path)
 {
 	struct object *object;
@@ -77,7 +79,7 @@ static void debians_jvm_has_operations_and_safepoints(void **state)
 
 	(void)state;
 	if (glob("/usr/lib/jvm/java-*-openjdk-*/lib/server/libjvm.so", 0, NULL, &found))
-		skip();
+		skip_because("there is no OpenJDK");
 	sites = find_sites(found.gl_pathv[0]);
 	globfree(&found);
 	assert_string_equal(sites.runtime, "hotspot");
@@ -162,8 +164,9 @@ static void build_go(const char *folder, char *path, size_t path_bytes)
 		 "cd %s && echo 'package main; func main() {}' >main.go && "
 		 "GO111MODULE=off GOCACHE=%s/cache GOTOOLCHAIN=local go build -o %s main.go",
 		 folder, folder, path);
-	if (system(command) != 0)
-		skip();
+	if (system("go version >/dev/null 2>&1") != 0)
+		skip_because("there is no go command");
+	assert_int_equal(system(command), 0);
 }
 
 static void a_go_program_is_probed_at_entries_and_returns(void **state)

@@ -52,7 +52,7 @@ static int teardown(void **state)
 static void need_program(void)
 {
 	if (!program.object)
-		skip();
+		skip_because("there is no go command");
 }
 
 /* The member's offset in the debug information, as readelf prints it. */

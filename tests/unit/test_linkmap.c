@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 struct modules {
 	uint64_t biases[256];
 	size_t count;
@@ -98,7 +100,7 @@ static void before_the_linker_has_run_there_is_no_list(void **state)
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFSTOPPED(status))
-		skip(); /* not allowed here */
+		skip_because("ptrace is not allowed");
 	err = linkmap_read(pid, &map);
 	is_complete = linkmap_is_complete(pid);
 	assert_int_equal(linkmap_interpreter(pid, interpreter, sizeof(interpreter)), 0);

@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 static const struct store_options options = { .rates = { 4096, 10101010 },
 					      .collect = EVENT_COLLECT_ALLOC,
 					      .is_live = true };
@@ -244,7 +246,7 @@ static void errors_are_told_at_once_or_at_the_end(void **state)
 	assert_int_equal(recorder_new("/no such directory/file", &options, &recorder), -ENOENT);
 	assert_int_equal(recorder_new("/", &options, &recorder), -EISDIR);
 	if (access("/dev/full", W_OK) != 0)
-		skip();
+		skip_because("there is no /dev/full");
 	assert_int_equal(recorder_new("/dev/full", &options, &recorder), 0);
 	for (int i = 0; i < 1000; i++)
 		recorder_add_event(recorder, &head);

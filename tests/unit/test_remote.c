@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 #define PAGE 4096U
 #define PAGES 3000U
 
@@ -61,7 +63,7 @@ static struct remote *open_child(const struct child *child)
 
 	/* Where a parent may not look into its children. */
 	if (err == -EACCES || err == -EPERM)
-		skip();
+		skip_because("a parent may not look into its children here");
 	assert_int_equal(err, 0);
 	return remote;
 }

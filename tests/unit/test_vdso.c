@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/skip.h"
+
 struct search {
 	uint64_t vaddr;
 };
@@ -35,7 +37,7 @@ static void its_functions_and_bytes_are_those_in_memory(void **state)
 
 	(void)state;
 	if (!image)
-		skip();
+		skip_because("the kernel gives no vdso");
 	assert_int_equal(vdso_object(&object), 0);
 	assert_string_equal(object_path(object), "[vdso]");
 	assert_int_equal(object_each_function(object, find_time, &search), 1);

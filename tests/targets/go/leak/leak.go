@@ -11,6 +11,7 @@ import (
 	"net/http"
 	_ "net/http/pprof"
 	"os"
+	"runtime/debug"
 	"time"
 )
 
@@ -85,6 +86,7 @@ func order(address string) {
 }
 
 func main() {
+	debug.SetGCPercent(20) // a heap profile is as of the last collection: let it be recent
 	supplier, front := listen(), listen()
 	service := &api{"http://" + supplier.Addr().String(), &http.Client{}}
 	go http.Serve(supplier, http.HandlerFunc(serveSupplier))
