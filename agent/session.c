@@ -45,7 +45,7 @@ struct session {
 	struct clock_set *clock;
 	struct slicer *slicer;
 	struct loader *loader;
-	double hit_ns; /* what a hit of an allocation probe costs a target */
+	struct budget_cost hit_cost; /* of allocation probes */
 	struct watcher *watcher;
 	pid_t command; /* 0: none, or it has ended */
 	int command_status; /* as of wait(2) */
@@ -198,10 +198,11 @@ static int start_budget(struct session *session)
 
 	if ((config->collect & EVENT_COLLECT_ALLOC) != 0 &&
 	    config->budget_percent < AFFORD_NO_LIMIT) {
-		err = afford_measure(session->kernel, session->cache, &session->hit_ns);
+		err = afford_measure(session->kernel, session->cache, &session->hit_cost);
 		if (err)
 			log_warn("the cost of probes is a guess: %s", strerror(-err));
-		log_debug("a hit of a probe costs %.0f ns", session->hit_ns);
+		log_debug("a hit of a probe costs %.0f ns, of an allocation %.0f",
+			  session->hit_cost.hit_ns, session->hit_cost.alloc_ns);
 	}
 	return slicer_new(session->kernel, &session->slicer);
 }
@@ -241,7 +242,7 @@ static int start_watcher(struct session *session)
 		.alloc_interval = session->config->alloc_interval,
 		.slicer = session->slicer,
 		.budget_percent = session->config->budget_percent,
-		.hit_ns = session->hit_ns,
+		.hit_cost = session->hit_cost,
 		.go_memprofile = session->config->go_memprofile,
 	};
 	pid_t missing = 0;

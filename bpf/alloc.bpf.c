@@ -7,19 +7,22 @@
 #include "bpf/poisson.bpf.h"
 #include "bpf/sample.bpf.h"
 
+#include <linux/bpf_perf_event.h>
+
 const volatile __u64 alloc_interval SEC(".rodata") = 524288;
 
 /*
  * The call that a thread is in, from the entry of the outermost probed function to its return. What
  * is called within it (calloc → malloc, realloc → malloc and free) is the same allocation. A call
  * that never returned here, since its probe went away, is known by its stack: later calls lie above
- * it, or belong to a later target.
+ * it, or belong to a later slice or target.
  */
 struct call {
 	__u64 cfa; /* rsp after its return; 0: no call */
 	__u64 size;
 	__u64 out; /* EVENT_SHAPE_OUT: where the pointer will be stored */
 	__u64 old_address, old_id; /* realloc: the sampled block that it took; id 0: none */
+	__u64 slice; /* of struct event_target */
 	__u32 target;
 	__u8 shape;
 	__u8 is_sampled;
@@ -30,6 +33,7 @@ struct thread {
 	__s64 countdown; /* bytes to the next sample */
 	__u32 has_countdown;
 	__u32 pad;
+	__u64 site; /* where the last probe was hit */
 	struct call call;
 };
 
@@ -135,8 +139,10 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 		count_loss(EVENT_ALLOC, EVENT_LOSS_THREAD_STATE);
 		return false;
 	}
+	thread->site = PT_REGS_IP(ctx);
 	call = &thread->call;
-	if (call->cfa && cfa <= call->cfa && call->target == target->target)
+	if (call->cfa && cfa <= call->cfa && call->target == target->target &&
+	    call->slice == target->slice)
 		return false;
 
 	call->cfa = 0;
@@ -151,6 +157,7 @@ static __always_inline bool on_enter(struct pt_regs *ctx)
 		return false;
 	call->shape = shape;
 	call->target = target->target;
+	call->slice = target->slice;
 	call->out = shape == EVENT_SHAPE_OUT ? args.first : 0;
 	call->old_id = 0;
 	if (shape == EVENT_SHAPE_REALLOC || shape == EVENT_SHAPE_REALLOC_ARRAY) {
@@ -243,6 +250,31 @@ SEC("uprobe")
 int alloc_leave(struct pt_regs *ctx)
 {
 	on_leave(ctx);
+	return 0;
+}
+
+/* The longest instruction of x86. */
+#define LONGEST_INSTRUCTION 15
+
+/*
+ * What part of a slice is the target's own work. A tick that falls due while the kernel handles a
+ * probe with interrupts off is seen at the return from it, right behind the probed instruction.
+ */
+SEC("perf_event")
+int slice_tick(struct bpf_perf_event_data *ctx)
+{
+	struct event_target *target = current_target();
+	const struct thread *thread;
+
+	if (!target || !target->slice_is_open)
+		return 0;
+	__sync_fetch_and_add(&target->slice_ticks, 1);
+	if ((ctx->regs.cs & 3) == 0)
+		return 0;
+	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	if (thread && ctx->regs.rip - thread->site <= LONGEST_INSTRUCTION)
+		return 0;
+	__sync_fetch_and_add(&target->slice_own_ticks, 1);
 	return 0;
 }
 

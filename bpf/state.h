@@ -49,6 +49,8 @@ struct event_target {
 	/* With slices: the number of the last one, and whether it goes on. 0: no slices. */
 	__u64 slice;
 	__u64 slice_is_open;
+	/* Ticks of a clock that found the target on a CPU in slices, and those of its own code. */
+	__u64 slice_ticks, slice_own_ticks;
 };
 
 #define EVENT_COLLECT_ALLOC 1

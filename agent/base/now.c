@@ -16,6 +16,11 @@ uint64_t now_monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t now_thread_cpu_ns(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 uint64_t now_realtime_ns(void)
 {
 	return read_clock(CLOCK_REALTIME);

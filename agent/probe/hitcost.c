@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HITCOST_PAIRS 2000
-#define HITCOST_ROUNDS 7
+#define HITCOST_PAIRS 1000
+#define HITCOST_ROUNDS 15
+#define HITCOST_MEMORY_BYTES 16384
+#define HITCOST_LINE_BYTES 64
 
 struct hitcost_child {
 	pid_t pid;
@@ -17,24 +19,41 @@ struct hitcost_child {
 };
 
 static void *volatile block;
+static volatile uint8_t memory[HITCOST_MEMORY_BYTES];
+
+/*
+ * What a program does between two allocations also has its memory in the cache, and a hit costs
+ * more than in a loop of nothing else.
+ */
+static void do_other_work(void)
+{
+	for (size_t i = 0; i < sizeof(memory); i += HITCOST_LINE_BYTES)
+		memory[i]++;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
 
 static double time_pair(void)
 {
-	double best = 0;
+	double rounds[HITCOST_ROUNDS];
 
 	for (int round = 0; round < HITCOST_ROUNDS; round++) {
-		uint64_t begin_ns = now_monotonic_ns();
-		double ns;
+		uint64_t begin_ns = now_thread_cpu_ns();
 
 		for (int i = 0; i < HITCOST_PAIRS; i++) {
 			block = malloc(1);
 			free(block);
+			do_other_work();
 		}
-		ns = (double)(now_monotonic_ns() - begin_ns) / HITCOST_PAIRS;
-		if (round == 0 || ns < best)
-			best = ns;
+		rounds[round] = (double)(now_thread_cpu_ns() - begin_ns) / HITCOST_PAIRS;
 	}
-	return best;
+	qsort(rounds, HITCOST_ROUNDS, sizeof(*rounds), compare);
+	return rounds[HITCOST_ROUNDS / 2];
 }
 
 /* Ends with the parent's end of ask. */

@@ -14,8 +14,8 @@ __attribute__((warn_unused_result)) int hitcost_start(struct hitcost_child **out
 pid_t hitcost_pid(const struct hitcost_child *child);
 
 /*
- * Nanoseconds that a call of malloc and free takes the child now, the best of some rounds. Blocks
- * for about a tenth of a second at most. Returns 0 or -errno.
+ * Nanoseconds of CPU time that a call of malloc and free, and some other work, takes the child now:
+ * the median of some rounds. Blocks for about a tenth of a second at most. Returns 0 or -errno.
  */
 __attribute__((warn_unused_result)) int hitcost_measure(struct hitcost_child *child,
 							double *pair_ns);

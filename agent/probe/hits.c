@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/hits.h"
 #include "base/log.h"
+#include "target/procfs.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool find_target(const struct kernel *kernel, uint32_t host_pid, uint32_t target,
 			struct event_target *out)
@@ -15,11 +18,13 @@ static bool find_target(const struct kernel *kernel, uint32_t host_pid, uint32_t
 	       out->target == target;
 }
 
-uint64_t hits_read(const struct kernel *kernel, uint32_t host_pid, uint32_t target)
+struct hits hits_read(const struct kernel *kernel, uint32_t host_pid, uint32_t target)
 {
 	struct event_target value;
 
-	return find_target(kernel, host_pid, target, &value) ? value.hits : 0;
+	if (!find_target(kernel, host_pid, target, &value))
+		return (struct hits){ 0 };
+	return (struct hits){ value.hits, value.slice_ticks, value.slice_own_ticks };
 }
 
 static void write_target(const struct kernel *kernel, uint32_t host_pid,
@@ -59,4 +64,20 @@ uint64_t hits_cpu_ns(pid_t pid)
 	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &time))
 		return 0;
 	return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
+}
+
+uint64_t hits_user_ns(pid_t pid)
+{
+	unsigned long long ticks = 0;
+	char stat[1024];
+	const char *name_end;
+
+	if (procfs_read(pid, "stat", stat, sizeof(stat)) < 0)
+		return 0;
+	name_end = strrchr(stat, ')');
+	/* From the state, the third field, to utime, the fourteenth. */
+	if (!name_end ||
+	    sscanf(name_end + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &ticks) != 1)
+		return 0;
+	return ticks * 1000000000U / (uint64_t)sysconf(_SC_CLK_TCK);
 }

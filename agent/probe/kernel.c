@@ -258,6 +258,7 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 		.session_fd = is_session ? bpf_program__fd(skel->progs.alloc_session) : -1,
 		.cpu_fd = bpf_program__fd(skel->progs.cpu_tick),
 		.thread_fd = bpf_program__fd(skel->progs.thread_tick),
+		.slice_fd = bpf_program__fd(skel->progs.slice_tick),
 		.gc_fd = bpf_program__fd(skel->progs.gc_step),
 		.gc_go_fd = bpf_program__fd(skel->progs.gc_go_step),
 		.otel_fd = bpf_program__fd(skel->progs.otel_note),

@@ -35,6 +35,7 @@ struct kernel_programs {
 	int session_fd; /* for both ends; -1 elsewhere */
 	int cpu_fd;
 	int thread_fd; /* for a clock event of one thread */
+	int slice_fd; /* for a clock while a slice lasts */
 	/* For uprobe_attach_entries(): struct gc_cookie, the same, struct usdt_otel_cookie. */
 	int gc_fd, gc_go_fd, otel_fd;
 	int usdt_specs_fd; /* the map of the specs that the cookies name */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "object/object.h"
+#include "probe/clock.h"
 #include "probe/hits.h"
 
 #include <errno.h>
@@ -13,11 +14,19 @@
 
 #define SLICER_MAX_TARGETS 1024U
 #define SLICER_IDLE_NS 1000000000ULL
+/* Of the clock that tells the target's own work from that of its probes. */
+#define SLICER_CLOCK_HZ 2000U
+
+/* How the target's counters stand at a moment. */
+struct account {
+	uint64_t now_ns, cpu_ns, user_ns;
+	struct hits hits;
+};
 
 struct job {
 	struct slicer_target target; /* its files' objects are references, their sites its own */
 	uint64_t due_ns;
-	struct budget_reading last; /* at the end of the last slice */
+	struct account last; /* at the end of the last slice */
 	uint64_t slices;
 	double factor; /* of the last one */
 	bool is_removed;
@@ -60,15 +69,42 @@ static int attach(const struct slicer *slicer, const struct job *job,
 	return err;
 }
 
-static struct budget_reading read_account(const struct slicer *slicer, const struct job *job)
+static struct account read_account(const struct slicer *slicer, const struct job *job)
 {
 	const struct slicer_target *target = &job->target;
 
-	return (struct budget_reading){
+	return (struct account){
 		.now_ns = now_monotonic_ns(),
 		.cpu_ns = hits_cpu_ns(target->pid),
+		.user_ns = hits_user_ns(target->pid),
 		.hits = hits_read(slicer->kernel, target->host_pid, target->id),
 	};
+}
+
+static struct budget_slice sum_up(const struct account *last, const struct account *begin,
+				  const struct account *end)
+{
+	return (struct budget_slice){
+		.slice_cpu_ns = end->cpu_ns - begin->cpu_ns,
+		.slice_hits = end->hits.count - begin->hits.count,
+		.since_ns = end->now_ns - last->now_ns,
+		.cpu_ns = end->cpu_ns - last->cpu_ns,
+		.hits = end->hits.count - last->hits.count,
+		.slice_ticks = end->hits.slice_ticks - begin->hits.slice_ticks,
+		.slice_own_ticks = end->hits.slice_own_ticks - begin->hits.slice_own_ticks,
+		.outside_user_ns = begin->user_ns - last->user_ns,
+	};
+}
+
+/* Without the clock a slice is reckoned by what a hit is said to cost. */
+static struct clock_set *start_clock(const struct slicer *slicer)
+{
+	struct clock_set *clock = NULL;
+	int err = clock_attach(kernel_programs(slicer->kernel).slice_fd, SLICER_CLOCK_HZ, &clock);
+
+	if (err)
+		log_debug("clock of slices: %s", strerror(-err));
+	return clock;
 }
 
 static void detach(struct uprobe_set *const sets[SLICER_MAX_FILES])
@@ -83,7 +119,8 @@ static int run_slice(const struct slicer *slicer, struct job *job, struct budget
 	const struct timespec length = { .tv_nsec = BUDGET_SLICE_NS };
 	struct uprobe_set *sets[SLICER_MAX_FILES] = { NULL };
 	const struct slicer_target *target = &job->target;
-	struct budget_reading begin, end;
+	struct account begin, end;
+	struct clock_set *clock;
 	int err;
 
 	err = attach(slicer, job, sets);
@@ -91,19 +128,15 @@ static int run_slice(const struct slicer *slicer, struct job *job, struct budget
 		detach(sets);
 		return err;
 	}
+	clock = start_clock(slicer);
 	hits_open_slice(slicer->kernel, target->host_pid, target->id, job->slices + 1);
 	begin = read_account(slicer, job);
 	nanosleep(&length, NULL);
 	hits_close_slice(slicer->kernel, target->host_pid, target->id);
 	end = read_account(slicer, job);
+	clock_detach(clock);
 	detach(sets);
-	*slice = (struct budget_slice){
-		.slice_cpu_ns = end.cpu_ns - begin.cpu_ns,
-		.slice_hits = end.hits - begin.hits,
-		.since_ns = end.now_ns - job->last.now_ns,
-		.cpu_ns = end.cpu_ns - job->last.cpu_ns,
-		.hits = end.hits - job->last.hits,
-	};
+	*slice = sum_up(&job->last, &begin, &end);
 	job->last = end;
 	return 0;
 }
@@ -159,8 +192,7 @@ static void serve(struct slicer *slicer, struct job *job)
 		return;
 	}
 	job->slices++;
-	job->factor = budget_slice_factor(&job->target.budget, &slice);
-	budget_end_slice(&job->target.budget, &slice);
+	job->factor = budget_end_slice(&job->target.budget, &slice);
 	job->due_ns = job->last.now_ns + job->target.budget.period_ns;
 }
 
@@ -246,6 +278,7 @@ static int copy_job(const struct slicer *slicer, const struct slicer_target *tar
 		job->target.files[job->target.file_count++] =
 			(struct slicer_file){ object_ref(from->object), sites, from->count };
 	}
+	job->slices = target->slices;
 	job->last = read_account(slicer, job);
 	job->due_ns = job->last.now_ns + target->budget.period_ns;
 	*out = job;

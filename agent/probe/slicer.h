@@ -35,6 +35,7 @@ struct slicer_target {
 	uint32_t id, host_pid;
 	pid_t pid;
 	struct budget budget; /* at the step BUDGET_SLICES */
+	uint64_t slices; /* how many it has had: their numbers go on */
 	struct slicer_file files[SLICER_MAX_FILES];
 	size_t file_count;
 };
@@ -42,7 +43,7 @@ struct slicer_target {
 struct slicer_state {
 	enum budget_step step;
 	uint64_t slices; /* how many have ended: the number of the last one */
-	double factor; /* what that stands for, see budget_slice_factor() */
+	double factor; /* what that stands for, see budget_end_slice() */
 	uint64_t period_ns; /* from one to the next */
 };
 

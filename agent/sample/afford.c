@@ -26,51 +26,65 @@ static struct budget_reading read_account(const struct watcher_options *options,
 	return (struct budget_reading){
 		.now_ns = now_monotonic_ns(),
 		.cpu_ns = hits_cpu_ns(process->pid),
-		.hits = hits_read(options->kernel, process->host_pid, process->id),
+		.hits = hits_read(options->kernel, process->host_pid, process->id).count,
 	};
 }
 
+/* Stores what a pair takes the child with these probes. */
 static int measure_probed(struct kernel *kernel, struct hitcost_child *child,
-			  const struct allocator *allocator, double *pair_ns)
+			  const struct uprobe_place *place, double *pair_ns)
 {
 	const struct kernel_programs programs = kernel_programs(kernel);
-	struct uprobe_site sites[ENTRYPOINTS_MAX];
 	struct uprobe_set *set;
-	struct uprobe_place place = { .pid = hitcost_pid(child), .sites = sites };
-	int err;
+	int err = uprobe_attach(&programs, place, &set);
 
-	if (allocator->count == 0)
-		return -ENOENT;
-	place.object_fd = object_fd(allocator->files[0].object);
-	place.count = process_order_sites(&allocator->files[0], sites);
-	err = uprobe_attach(&programs, &place, &set);
 	if (err)
 		return err;
 	err = hitcost_measure(child, pair_ns);
-	uprobe_detach_later(set);
+	uprobe_detach(set);
 	return err;
 }
 
+static int measure_sites(struct kernel *kernel, struct hitcost_child *child,
+			 const struct allocator_file *file, struct budget_cost *cost)
+{
+	struct uprobe_site sites[ENTRYPOINTS_MAX];
+	const size_t count = process_order_sites(file, sites);
+	const size_t frees = process_count_frees(sites, count);
+	struct uprobe_place place = { hitcost_pid(child), object_fd(file->object), sites, count };
+	double bare_ns, pair_ns, alloc_ns;
+	int err;
+
+	err = hitcost_measure(child, &bare_ns);
+	err = err ?: measure_probed(kernel, child, &place, &pair_ns);
+	place.sites += frees;
+	place.count -= frees;
+	err = err ?: measure_probed(kernel, child, &place, &alloc_ns);
+	if (err)
+		return err;
+	if (alloc_ns <= bare_ns || pair_ns <= bare_ns)
+		return -EAGAIN;
+	cost->hit_ns = (pair_ns - bare_ns) / 2;
+	cost->alloc_ns = alloc_ns - bare_ns;
+	return 0;
+}
+
 static int measure_child(struct kernel *kernel, struct object_cache *cache,
-			 struct hitcost_child *child, double *hit_ns)
+			 struct hitcost_child *child, struct budget_cost *cost)
 {
 	struct allocator_finder *finder = NULL;
 	struct allocator allocator = { .count = 0 };
 	struct mapping_list mappings = { .count = 0 };
-	double bare_ns, probed_ns;
 	pid_t pid = hitcost_pid(child);
 	int err;
 
-	err = hitcost_measure(child, &bare_ns);
-	err = err
-		      ?: kernel_add_target(kernel, (uint32_t)pid, AFFORD_MEASURED_TARGET,
-					   EVENT_COLLECT_ALLOC);
+	err = kernel_add_target(kernel, (uint32_t)pid, AFFORD_MEASURED_TARGET, EVENT_COLLECT_ALLOC);
 	err = err ?: mapping_read(pid, cache, &mappings);
 	err = err ?: allocator_finder_new(&finder);
 	err = err ?: allocator_find(finder, pid, &mappings, &allocator);
-	err = err ?: measure_probed(kernel, child, &allocator, &probed_ns);
-	if (!err && probed_ns > bare_ns)
-		*hit_ns = (probed_ns - bare_ns) / 2;
+	if (!err && allocator.count == 0)
+		err = -ENOENT;
+	err = err ?: measure_sites(kernel, child, &allocator.files[0], cost);
 	kernel_remove_target(kernel, (uint32_t)pid, AFFORD_MEASURED_TARGET);
 	allocator_fini(&allocator);
 	allocator_finder_free(finder);
@@ -78,16 +92,16 @@ static int measure_child(struct kernel *kernel, struct object_cache *cache,
 	return err;
 }
 
-int afford_measure(struct kernel *kernel, struct object_cache *cache, double *hit_ns)
+int afford_measure(struct kernel *kernel, struct object_cache *cache, struct budget_cost *cost)
 {
 	struct hitcost_child *child;
 	int err;
 
-	*hit_ns = AFFORD_GUESS_NS;
+	*cost = (struct budget_cost){ AFFORD_GUESS_NS, AFFORD_GUESS_NS };
 	err = hitcost_start(&child);
 	if (err)
 		return err;
-	err = measure_child(kernel, cache, child, hit_ns);
+	err = measure_child(kernel, cache, child, cost);
 	hitcost_stop(child);
 	return err;
 }
@@ -100,7 +114,7 @@ void afford_begin(const struct watcher_options *options, struct process *process
 	    options->budget_percent >= AFFORD_NO_LIMIT)
 		return;
 	process->has_account = true;
-	budget_init(&process->budget, options->budget_percent, options->hit_ns, &at);
+	budget_init(&process->budget, options->budget_percent, &options->hit_cost, &at);
 }
 
 void afford_end(const struct watcher_options *options, struct process *process)
@@ -122,6 +136,7 @@ void afford_renew(const struct watcher_options *options, struct process *process
 		.host_pid = process->host_pid,
 		.pid = process->pid,
 		.budget = process->budget,
+		.slices = process->slices,
 	};
 	int err;
 

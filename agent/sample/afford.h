@@ -15,11 +15,12 @@
 #define AFFORD_NO_LIMIT 100.0
 
 /*
- * Measures what a hit costs, on a child of the agent. Blocks for a fifth of a second or so. Returns
+ * Measures what a hit costs, on a child of the agent. Blocks for a third of a second or so. Returns
  * 0, or -errno with a guess stored.
  */
 __attribute__((warn_unused_result)) int afford_measure(struct kernel *kernel,
-						       struct object_cache *cache, double *hit_ns);
+						       struct object_cache *cache,
+						       struct budget_cost *cost);
 
 /* The target's probes are in place: its account begins, if it has not. */
 void afford_begin(const struct watcher_options *options, struct process *process);

@@ -54,13 +54,20 @@ size_t process_order_sites(const struct allocator_file *file, struct uprobe_site
 	return count;
 }
 
-/* The sites of allocations, which stand behind those of frees. */
-static int keep_sites(struct probelist_item *probes, const struct uprobe_site *sites, size_t count)
+size_t process_count_frees(const struct uprobe_site *sites, size_t count)
 {
 	size_t frees = 0;
 
 	while (frees < count && event_cookie_shape(sites[frees].cookie) == EVENT_SHAPE_FREE)
 		frees++;
+	return frees;
+}
+
+/* The sites of allocations, which stand behind those of frees. */
+static int keep_sites(struct probelist_item *probes, const struct uprobe_site *sites, size_t count)
+{
+	size_t frees = process_count_frees(sites, count);
+
 	probes->sites = calloc(count - frees + 1, sizeof(*sites));
 	if (!probes->sites)
 		return -ENOMEM;

@@ -51,6 +51,8 @@ struct process {
 struct allocator_file;
 /* Fills sites with those of the file, frees first. Returns how many. */
 size_t process_order_sites(const struct allocator_file *file, struct uprobe_site *sites);
+/* How many of sites in that order are frees. */
+size_t process_count_frees(const struct uprobe_site *sites, size_t count);
 
 /*
  * Reads the mappings again, and where they have changed tells the store and places probes in

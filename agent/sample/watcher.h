@@ -8,6 +8,7 @@
 #define PPROFD_SAMPLE_WATCHER_H
 
 #include "bpf/state.h"
+#include "probe/budget.h"
 #include "sample/kind.h"
 #include "target/select.h"
 
@@ -39,7 +40,7 @@ struct watcher_options {
 	uint64_t alloc_interval; /* mean bytes between samples */
 	struct slicer *slicer;
 	double budget_percent; /* of a target's CPU time, that allocation probes may cost */
-	double hit_ns; /* what a hit of one costs */
+	struct budget_cost hit_cost; /* of one */
 	bool go_memprofile; /* switch Go's memory profiling on where the linker switched it off */
 };
 

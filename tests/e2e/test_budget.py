@@ -13,13 +13,17 @@ BLOCK = 1000
 
 @pytest.fixture
 def churn(start):
-    """Some 300,000 pairs a second and more: probed all the time, it would be half as fast."""
-    target = start(Target, "churn", str(BLOCK), "1000").ready()
+    """Some million pairs a second: probed all the time, it would be a third as fast."""
+    target = start(Target, "churn", str(BLOCK), "2000").ready()
     return target
 
 
 def slices(agent):
     return agent.metric("pprofd_target_probe_slices_total")
+
+
+def allocated(agent, function="churn_pair"):
+    return pprof_check.cumulative(agent.profile("allocs"), "alloc_space")[function]
 
 
 def comments(agent):
@@ -48,25 +52,41 @@ def test_the_cost_stays_within_the_budget(start, churn):
     assert 0 < sum(ratios) / len(ratios) < 0.045, ratios
 
 
+def at_the_end_of_a_slice(agent):
+    """Waits for one, and returns what the profile says of the allocated bytes then, and when."""
+    before = slices(agent)
+    wait_until(lambda: slices(agent) > before, 60, "a slice")
+    now = time.monotonic()
+    return allocated(agent), now
+
+
 def test_what_slices_see_is_scaled_to_the_truth(start, churn):
     agent = start(Agent, "--budget", "3", "--alloc-interval", "16K", "--pid",
                   str(churn.pid)).ready()
     wait_until(lambda: slices(agent) >= 2, 60, "slices")
+    # What was allocated since a slice is known at the end of the next.
+    before, begin = at_the_end_of_a_slice(agent)
     while not churn.lines.empty():
         churn.line()
-    before = pprof_check.cumulative(agent.profile("allocs"), "alloc_space")["churn_pair"]
-    begin = time.monotonic()
     rates = [int(churn.line()) for _ in range(120)]
-    span = time.monotonic() - begin
-    after = pprof_check.cumulative(agent.profile("allocs"), "alloc_space")["churn_pair"]
-    truth = sum(rates) / len(rates) * span * BLOCK
+    after, end = at_the_end_of_a_slice(agent)
+    truth = sum(rates) / len(rates) * (end - begin) * BLOCK
     assert 0.7 < (after - before) / truth < 1.4
 
 
-def test_live_blocks_stay_as_they_were_when_slices_began(start):
-    target = start(Target, "churn", str(BLOCK), "1000").ready()
-    agent = start(Agent, "--budget", "3", "--alloc-interval", "16K", "--pid",
+def test_a_call_that_outlasts_its_slice_hides_no_later_ones(start):
+    target = start(Target, "slow-calls").ready()
+    agent = start(Agent, "--budget", "30", "--alloc-interval", "1K", "--pid",
                   str(target.pid)).ready()
+    wait_until(lambda: slices(agent) >= 6, 60, "slices")
+    before = allocated(agent, "call_allocator")
+    wait_until(lambda: slices(agent) >= 12, 60, "more slices")
+    assert allocated(agent, "call_allocator") > before
+
+
+def test_live_blocks_stay_as_they_were_when_slices_began(start, churn):
+    agent = start(Agent, "--budget", "3", "--alloc-interval", "16K", "--pid",
+                  str(churn.pid)).ready()
     wait_until(lambda: slices(agent) >= 3, 60, "slices")
     profile = agent.profile("heap")
     live = pprof_check.cumulative(profile, "inuse_space").get("churn_pair", 0)

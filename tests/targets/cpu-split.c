@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define CALIBRATION_STEPS 20000000U
+#define CALIBRATION_STEPS UINT64_C(20000000)
 
 static volatile uint64_t sink;
 

@@ -11,6 +11,7 @@
 #define MS 1000000ULL
 #define SECOND 1000000000ULL
 
+static const struct budget_cost cost = { .hit_ns = 1000, .alloc_ns = 1000 };
 static const struct budget_reading start = { .now_ns = 5 * SECOND, .cpu_ns = 70 * SECOND };
 
 /* A busy thread whose probes are hit so often a second, for so many tenths of a second. */
@@ -33,7 +34,7 @@ static void probes_within_the_budget_stay(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	/* 29,000 hits of 1 us are 2.9 %. */
 	assert_int_equal(run(&budget, 29000, 3600 * 10), BUDGET_FULL);
 	assert_true(budget.ratio > 0.0285 && budget.ratio < 0.0295);
@@ -44,7 +45,7 @@ static void probes_beyond_the_budget_are_sliced(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	assert_int_equal(run(&budget, 40000, 600), BUDGET_SLICES);
 	assert_int_equal(run(&budget, 0, 600), BUDGET_SLICES);
 }
@@ -54,10 +55,10 @@ static void a_burst_at_the_beginning_is_forgiven(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	assert_int_equal(run(&budget, 400000, 1), BUDGET_FULL);
 	assert_int_equal(run(&budget, 1000, 600), BUDGET_FULL);
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	assert_int_equal(run(&budget, 1000000, 1), BUDGET_SLICES);
 }
 
@@ -68,7 +69,7 @@ static void only_cpu_time_counts(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	for (int i = 0; i < 6000; i++) {
 		at.now_ns += 100 * MS;
 		at.cpu_ns += 1 * MS;
@@ -86,9 +87,10 @@ static void slices_are_as_far_apart_as_they_cost(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	run(&budget, 500000, 10);
-	assert_int_equal(budget_end_slice(&budget, &slice), BUDGET_SLICES);
+	budget_end_slice(&budget, &slice);
+	assert_int_equal(budget.step, BUDGET_SLICES);
 	assert_in_range(budget.period_ns, 833 * MS, 834 * MS);
 }
 
@@ -99,7 +101,7 @@ static void slices_are_never_closer_than_it_takes_to_place_them(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
+	budget_init(&budget, 3, &cost, &start);
 	run(&budget, 500000, 10);
 	budget_end_slice(&budget, &quiet);
 	assert_int_equal(budget.period_ns, 500 * MS);
@@ -113,11 +115,12 @@ static void what_cannot_be_afforded_at_all_ends(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 0.01, 1000, &start);
+	budget_init(&budget, 0.01, &cost, &start);
 	assert_int_equal(run(&budget, 900000, 10), BUDGET_SLICES);
-	assert_int_equal(budget_end_slice(&budget, &slice), BUDGET_OFF);
+	budget_end_slice(&budget, &slice);
+	assert_int_equal(budget.step, BUDGET_OFF);
 	assert_int_equal(run(&budget, 0, 100), BUDGET_OFF);
-	budget_init(&budget, 0, 1000, &start);
+	budget_init(&budget, 0, &cost, &start);
 	assert_int_equal(run(&budget, 10, 1), BUDGET_OFF);
 }
 
@@ -133,9 +136,88 @@ static void a_slice_stands_for_work_and_not_for_time(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, 1000, &start);
-	assert_true(budget_slice_factor(&budget, &slice) == 39);
-	assert_true(budget_slice_factor(&budget, &asleep) == 1);
+	budget_init(&budget, 3, &cost, &start);
+	assert_true(budget_end_slice(&budget, &slice) == 39);
+	assert_true(budget_end_slice(&budget, &asleep) == 1);
+}
+
+/* Slices have hits of allocations alone, which are the dearer ones. */
+static void a_slice_is_counted_at_the_price_of_allocations(void **state)
+{
+	const struct budget_cost uneven = { .hit_ns = 800, .alloc_ns = 1200 };
+	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
+					    .slice_hits = 25000,
+					    .since_ns = SECOND,
+					    .cpu_ns = SECOND,
+					    .hits = 25000 };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &uneven, &start);
+	/* 30 of 50 ms in probes: 20 of work, of 970. */
+	assert_true(budget_end_slice(&budget, &slice) == 48.5);
+	run(&budget, 500000, 10);
+	budget_end_slice(&budget, &slice);
+	assert_in_range(budget.period_ns, 999 * MS, 1001 * MS);
+}
+
+/* A tenth of 1 us a hit is not the target's own: of 20 % of the ticks, 8.75 of 50 ms are left. */
+static void ticks_know_better_than_the_price_of_a_hit(void **state)
+{
+	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
+					    .slice_hits = 12500,
+					    .since_ns = SECOND,
+					    .cpu_ns = 925 * MS,
+					    .hits = 12500,
+					    .slice_ticks = 100,
+					    .slice_own_ticks = 20,
+					    .outside_user_ns = 875 * MS };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &cost, &start);
+	run(&budget, 500000, 10);
+	assert_true(budget_end_slice(&budget, &slice) == 101);
+	/* 41.25 ms were the probes': 3 % of CPU time, of which there is 0.925 a second. */
+	assert_in_range(budget.period_ns, 1486 * MS, 1487 * MS);
+}
+
+/* Half of a program's time is system calls of its own, in slices as elsewhere. */
+static void system_calls_of_its_own_are_no_probes(void **state)
+{
+	const struct budget_slice slice = { .slice_cpu_ns = 60 * MS,
+					    .slice_hits = 20000,
+					    .since_ns = SECOND,
+					    .cpu_ns = 860 * MS,
+					    .hits = 20000,
+					    .slice_ticks = 120,
+					    .slice_own_ticks = 44,
+					    .outside_user_ns = 400 * MS };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &cost, &start);
+	run(&budget, 500000, 10);
+	assert_true(budget_end_slice(&budget, &slice) == 21);
+	/* 20 ms own code, 20 own calls, 20 probes. */
+	assert_in_range(budget.period_ns, 775 * MS, 776 * MS);
+}
+
+static void a_few_ticks_tell_nothing(void **state)
+{
+	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
+					    .slice_hits = 25000,
+					    .since_ns = 2 * SECOND,
+					    .cpu_ns = SECOND,
+					    .hits = 25000,
+					    .slice_ticks = 100,
+					    .slice_own_ticks = 1,
+					    .outside_user_ns = SECOND };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &cost, &start);
+	assert_true(budget_end_slice(&budget, &slice) == 39);
 }
 
 int main(void)
@@ -148,6 +230,10 @@ int main(void)
 		cmocka_unit_test(slices_are_as_far_apart_as_they_cost),
 		cmocka_unit_test(slices_are_never_closer_than_it_takes_to_place_them),
 		cmocka_unit_test(a_slice_stands_for_work_and_not_for_time),
+		cmocka_unit_test(a_slice_is_counted_at_the_price_of_allocations),
+		cmocka_unit_test(ticks_know_better_than_the_price_of_a_hit),
+		cmocka_unit_test(system_calls_of_its_own_are_no_probes),
+		cmocka_unit_test(a_few_ticks_tell_nothing),
 		cmocka_unit_test(what_cannot_be_afforded_at_all_ends),
 	};
 
