@@ -140,50 +140,50 @@ int builder_add_frames(struct builder *build, uint32_t index, uint32_t *count)
 	return err;
 }
 
-int builder_add_label(struct profile *profile, struct profile_sample *sample, const char *key,
+int builder_add_label(struct profile *profile, struct profile_labels *labels, const char *key,
 		      const char *text)
 {
-	struct profile_label *label = &sample->labels[sample->label_count];
+	struct profile_label *label = &labels->items[labels->count];
 	int err;
 
-	assert(sample->label_count < PROFILE_MAX_LABELS);
+	assert(labels->count < PROFILE_MAX_LABELS);
 	err = profile_add_string(profile, key, &label->key);
 	if (!err)
 		err = profile_add_string(profile, text, &label->text);
 	if (!err)
-		sample->label_count++;
+		labels->count++;
 	return err;
 }
 
-static int add_size_label(struct profile *profile, struct profile_sample *sample, uint64_t bytes)
+static int add_size_label(struct profile *profile, struct profile_labels *labels, uint64_t bytes)
 {
-	struct profile_label *label = &sample->labels[sample->label_count];
+	struct profile_label *label = &labels->items[labels->count];
 	int err = profile_add_string(profile, "bytes", &label->key);
 
-	assert(sample->label_count < PROFILE_MAX_LABELS);
+	assert(labels->count < PROFILE_MAX_LABELS);
 	label->unit = label->key;
 	label->number = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
 	if (!err)
-		sample->label_count++;
+		labels->count++;
 	return err;
 }
 
-int builder_add_labels(struct builder *build, uint32_t first, struct profile_sample *sample)
+int builder_add_labels(struct builder *build, uint32_t first, struct profile_labels *labels)
 {
 	const struct snapshot *snap = build->now;
 	int err = 0;
 
 	for (uint32_t i = first; i != 0 && !err; i = snap->labels[i].next) {
 		assert(i < snap->label_count);
-		if (sample->label_count + BUILDER_OWN_LABELS >= PROFILE_MAX_LABELS)
+		if (labels->count + BUILDER_OWN_LABELS >= PROFILE_MAX_LABELS)
 			break;
-		err = builder_add_label(build->profile, sample, snap->labels[i].key,
+		err = builder_add_label(build->profile, labels, snap->labels[i].key,
 					snap->labels[i].value);
 	}
 	return err;
 }
 
-int builder_add_target_labels(struct builder *build, struct profile_sample *sample)
+int builder_add_target_labels(struct builder *build, struct profile_labels *labels)
 {
 	char pid[16];
 	int err;
@@ -191,20 +191,20 @@ int builder_add_target_labels(struct builder *build, struct profile_sample *samp
 	if (!build->options->label_targets)
 		return 0;
 	snprintf(pid, sizeof(pid), "%d", (int)build->now->pid);
-	err = builder_add_label(build->profile, sample, "pid", pid);
-	return err ? err : builder_add_label(build->profile, sample, "comm", build->now->comm);
+	err = builder_add_label(build->profile, labels, "pid", pid);
+	return err ? err : builder_add_label(build->profile, labels, "comm", build->now->comm);
 }
 
 static int add_labels(struct builder *build, const struct snapshot_row *row,
-		      struct profile_sample *sample)
+		      struct profile_labels *labels)
 {
 	struct profile *profile = build->profile;
 	int err = 0;
 
 	if (profile->kind == KIND_HEAP || profile->kind == KIND_ALLOCS)
-		err = add_size_label(profile, sample, row->block_bytes);
-	err = err ?: builder_add_labels(build, row->label, sample);
-	return err ? err : builder_add_target_labels(build, sample);
+		err = add_size_label(profile, labels, row->block_bytes);
+	err = err ?: builder_add_labels(build, row->label, labels);
+	return err ? err : builder_add_target_labels(build, labels);
 }
 
 static bool is_all_zero(const struct profile_sample *sample)
@@ -219,7 +219,8 @@ static bool is_all_zero(const struct profile_sample *sample)
 static int add_row(struct builder *build, uint32_t index)
 {
 	const struct snapshot_row *row = &build->now->rows[index], *before = NULL;
-	struct profile_sample sample = { .label_count = 0 };
+	struct profile_sample sample = { .labels = 0 };
+	struct profile_labels labels = { .count = 0 };
 	uint32_t frame_count;
 	int err;
 
@@ -230,9 +231,10 @@ static int add_row(struct builder *build, uint32_t index)
 		return 0;
 	err = builder_add_frames(build, row->stack, &frame_count);
 	if (!err)
-		err = add_labels(build, row, &sample);
+		err = add_labels(build, row, &labels);
 	if (!err)
-		err = profile_add_sample(build->profile, &sample, build->frames, frame_count);
+		err = profile_add_sample(build->profile, &sample, build->frames, frame_count,
+					 &labels);
 	return err;
 }
 

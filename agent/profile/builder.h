@@ -38,19 +38,19 @@ __attribute__((warn_unused_result)) int builder_add_frames(struct builder *build
 __attribute__((warn_unused_result)) int builder_add_named(struct profile *profile, uint64_t address,
 							  const char *name, uint32_t *out);
 
-/* Adds a label to the sample, which has room for it. */
+/* Adds a label to those of a sample, which have room for it. */
 __attribute__((warn_unused_result)) int builder_add_label(struct profile *profile,
-							  struct profile_sample *sample,
+							  struct profile_labels *labels,
 							  const char *key, const char *text);
 /*
  * A row's or thread's labels, from the snapshot's labels[first] on; those beyond PROFILE_MAX_LABELS
  * are left out, so that there is room for what the builder adds itself.
  */
 __attribute__((warn_unused_result)) int builder_add_labels(struct builder *build, uint32_t first,
-							   struct profile_sample *sample);
+							   struct profile_labels *labels);
 /* pid and comm, where they are asked for. */
 __attribute__((warn_unused_result)) int builder_add_target_labels(struct builder *build,
-								  struct profile_sample *sample);
+								  struct profile_labels *labels);
 
 /* The snapshot's threads as samples, and among the profile's threads where they are asked for. */
 __attribute__((warn_unused_result)) int buildthread_add_all(struct builder *build);

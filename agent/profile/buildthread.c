@@ -48,18 +48,18 @@ static int count_threads(struct table *tab, const struct snapshot *snap, enum ki
 }
 
 static int add_labels(struct builder *build, const struct counted *counted,
-		      struct profile_sample *sample)
+		      struct profile_labels *labels)
 {
 	char tid[24];
-	int err = builder_add_labels(build, counted->key.label, sample);
+	int err = builder_add_labels(build, counted->key.label, labels);
 
 	if (build->profile->kind == KIND_THREADS) {
 		snprintf(tid, sizeof(tid), "%" PRId64, counted->key.tid);
-		err = err ?: builder_add_label(build->profile, sample, "tid", tid);
-		err = err ?: builder_add_label(build->profile, sample, "thread", counted->key.name);
-		err = err ?: builder_add_label(build->profile, sample, "state", counted->key.state);
+		err = err ?: builder_add_label(build->profile, labels, "tid", tid);
+		err = err ?: builder_add_label(build->profile, labels, "thread", counted->key.name);
+		err = err ?: builder_add_label(build->profile, labels, "state", counted->key.state);
 	}
-	return err ?: builder_add_target_labels(build, sample);
+	return err ?: builder_add_target_labels(build, labels);
 }
 
 /* The stack's frames, or the one that says why there is none. */
@@ -75,14 +75,17 @@ static int add_frames(struct builder *build, uint32_t stack, uint32_t *count)
 static int add_sample(struct builder *build, const struct counted *counted)
 {
 	struct profile_sample sample = { .values = { counted->count }, .raw = { counted->count } };
+	struct profile_labels labels = { .count = 0 };
 	uint32_t frame_count;
 	int err;
 
 	if (counted->count == 0)
 		return 0;
 	err = add_frames(build, counted->key.stack, &frame_count);
-	err = err ?: add_labels(build, counted, &sample);
-	return err ?: profile_add_sample(build->profile, &sample, build->frames, frame_count);
+	err = err ?: add_labels(build, counted, &labels);
+	return err
+		       ?: profile_add_sample(build->profile, &sample, build->frames, frame_count,
+					     &labels);
 }
 
 static int add_samples(struct builder *build)

@@ -98,16 +98,17 @@ static void encode_sample(struct encoder *enc, const struct profile_sample *from
 	Perftools__Profiles__Sample *sample_ptr = &sample;
 	Perftools__Profiles__Label labels[PROFILE_MAX_LABELS];
 	Perftools__Profiles__Label *label_ptrs[PROFILE_MAX_LABELS];
+	const struct profile_labels *set = &enc->profile->label_sets[from->labels];
 	int64_t values[KIND_MAX_VALUES];
 
 	for (uint32_t i = 0; i < from->frame_count; i++)
 		enc->ids[i] = enc->profile->frames[from->first_frame + i] + 1;
-	for (uint32_t i = 0; i < from->label_count; i++) {
+	for (uint32_t i = 0; i < set->count; i++) {
 		perftools__profiles__label__init(&labels[i]);
-		labels[i].key = from->labels[i].key;
-		labels[i].str = from->labels[i].text;
-		labels[i].num = from->labels[i].number;
-		labels[i].num_unit = from->labels[i].unit;
+		labels[i].key = set->items[i].key;
+		labels[i].str = set->items[i].text;
+		labels[i].num = set->items[i].number;
+		labels[i].num_unit = set->items[i].unit;
 		label_ptrs[i] = &labels[i];
 	}
 	memcpy(values, from->values, sizeof(values));
@@ -115,7 +116,7 @@ static void encode_sample(struct encoder *enc, const struct profile_sample *from
 	sample.location_id = enc->ids;
 	sample.n_value = kind_info(enc->profile->kind)->value_count;
 	sample.value = values;
-	sample.n_label = from->label_count;
+	sample.n_label = set->count;
 	sample.label = label_ptrs;
 	message.n_sample = 1;
 	message.sample = &sample_ptr;

@@ -49,12 +49,16 @@ struct profile_label {
 
 #define PROFILE_MAX_LABELS 12
 
+struct profile_labels {
+	struct profile_label items[PROFILE_MAX_LABELS];
+	uint32_t count;
+};
+
 struct profile_sample {
 	uint32_t first_frame, frame_count; /* in frames: indexes of locations, innermost first */
+	uint32_t labels; /* in label_sets */
 	int64_t values[KIND_MAX_VALUES];
 	int64_t raw[KIND_MAX_VALUES]; /* before scaling: Go's text form of the heap shows these */
-	struct profile_label labels[PROFILE_MAX_LABELS];
-	uint32_t label_count;
 };
 
 /* A thread or goroutine, for the text form that shows each. */
@@ -88,6 +92,7 @@ struct profile {
 	struct profile_line *lines;
 	struct profile_location *locations;
 	uint32_t *frames;
+	struct profile_labels *label_sets;
 	struct profile_sample *samples;
 	struct profile_thread *threads;
 	struct profile_pause *pauses;

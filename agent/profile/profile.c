@@ -33,8 +33,7 @@ struct node {
 };
 
 struct sample_key {
-	uint32_t node, label_count;
-	struct profile_label labels[PROFILE_MAX_LABELS];
+	uint32_t node, labels;
 };
 
 /*
@@ -42,8 +41,10 @@ struct sample_key {
  * profile's arrays. Their keys are the first fields of their structs.
  */
 struct profile_index {
-	struct table *mappings, *functions, *locations, *comments, *nodes, *samples;
-	uint32_t line_cap, frame_cap, sample_cap, thread_cap, pause_cap;
+	struct table *mappings, *functions, *locations, *comments, *nodes, *label_sets, *samples;
+	uint32_t line_cap, frame_cap, sample_cap, thread_cap, pause_cap, path_cap;
+	uint32_t *path; /* the nodes of the last stack, the outermost first */
+	uint32_t path_count;
 };
 
 #define MAPPING_KEY_BYTES offsetof(struct profile_mapping, has_functions)
@@ -176,20 +177,46 @@ int profile_add_line(struct profile *profile, uint32_t location, uint32_t functi
 	return 0;
 }
 
+/*
+ * How many outer frames of the path are this stack's, too: the path is as long as that then. Stacks
+ * come in an order in which neighbours are alike.
+ */
+static uint32_t keep_path(struct profile_index *index, const uint32_t *frames, uint32_t count)
+{
+	const struct table *tab = index->nodes;
+	uint32_t same = 0;
+
+	while (same < index->path_count && same < count) {
+		const struct node *node = table_entry(tab, index->path[same]);
+
+		if (node->location != frames[count - 1 - same])
+			break;
+		same++;
+	}
+	index->path_count = same;
+	return same;
+}
+
 /* Finds or adds the node of a stack; the frames of equal stacks are stored once. */
 static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t count,
 		     struct node **out, uint32_t *index)
 {
-	struct table *tab = profile->index->nodes;
-	struct node key = { .parent = TABLE_NONE };
-	int err;
+	struct profile_index *lookup = profile->index;
+	struct table *tab = lookup->nodes;
+	uint32_t same = keep_path(lookup, frames, count);
+	struct node key = { .parent = same > 0 ? lookup->path[same - 1] : TABLE_NONE };
+	int err = reserve(&lookup->path, sizeof(*lookup->path), same, count - same,
+			  PROFILE_MAX_FRAMES, &lookup->path_cap);
 
-	for (uint32_t i = count; i-- > 0; key.parent = *index) {
+	if (err)
+		return err;
+	for (uint32_t i = count - same; i-- > 0; key.parent = *index) {
 		assert(frames[i] < profile->location_count);
 		key.location = frames[i];
 		err = table_add(tab, &key, index, NULL);
 		if (err)
 			return err;
+		lookup->path[lookup->path_count++] = *index;
 	}
 	*index = key.parent;
 	*out = table_entry(tab, key.parent);
@@ -207,19 +234,25 @@ static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t c
 	return 0;
 }
 
-static void fill_sample_key(const struct profile_sample *sample, uint32_t node,
-			    struct sample_key *key)
+static int add_labels(struct profile *profile, const struct profile_labels *labels, uint32_t *index)
 {
-	assert(sample->label_count <= PROFILE_MAX_LABELS);
-	memset(key, 0, sizeof(*key)); /* the padding, too */
-	key->node = node;
-	key->label_count = sample->label_count;
-	for (uint32_t i = 0; i < sample->label_count; i++) {
-		key->labels[i].key = sample->labels[i].key;
-		key->labels[i].text = sample->labels[i].text;
-		key->labels[i].number = sample->labels[i].number;
-		key->labels[i].unit = sample->labels[i].unit;
+	struct table *tab = profile->index->label_sets;
+	struct profile_labels key;
+	int err;
+
+	assert(labels->count <= PROFILE_MAX_LABELS);
+	memset(&key, 0, sizeof(key)); /* the padding, too */
+	key.count = labels->count;
+	for (uint32_t i = 0; i < labels->count; i++) {
+		key.items[i].key = labels->items[i].key;
+		key.items[i].text = labels->items[i].text;
+		key.items[i].number = labels->items[i].number;
+		key.items[i].unit = labels->items[i].unit;
 	}
+	err = table_add(tab, &key, index, NULL);
+	if (!err)
+		profile->label_sets = table_entry(tab, 0);
+	return err;
 }
 
 /* a + b, or the limit that the sum would pass. */
@@ -232,42 +265,46 @@ static int64_t add_values(int64_t a, int64_t b)
 	return sum;
 }
 
-int profile_add_sample(struct profile *profile, const struct profile_sample *sample,
-		       const uint32_t *frames, uint32_t frame_count)
+static void add_to(struct profile_sample *into, const struct profile_sample *sample)
 {
-	struct profile_sample *into;
-	struct sample_key key;
-	struct node *stack;
-	uint32_t node, index;
-	bool added;
-	int err;
-
-	assert(frame_count > 0);
-	err = add_stack(profile, frames, frame_count, &stack, &node);
-	if (err)
-		return err;
-	/* One over the table's maximum: when that is reached, known samples still add up. */
-	err = reserve(&profile->samples, sizeof(*sample), profile->sample_count, 1,
-		      PROFILE_MAX_SAMPLES + 1, &profile->index->sample_cap);
-	if (err)
-		return err;
-	fill_sample_key(sample, node, &key);
-	err = table_add(profile->index->samples, &key, &index, &added);
-	if (err)
-		return err;
-
-	into = &profile->samples[index];
-	if (added) {
-		*into = *sample;
-		into->first_frame = stack->first_frame;
-		into->frame_count = frame_count;
-		profile->sample_count++;
-		return 0;
-	}
 	for (size_t i = 0; i < KIND_MAX_VALUES; i++) {
 		into->values[i] = add_values(into->values[i], sample->values[i]);
 		into->raw[i] = add_values(into->raw[i], sample->raw[i]);
 	}
+}
+
+int profile_add_sample(struct profile *profile, const struct profile_sample *sample,
+		       const uint32_t *frames, uint32_t frame_count,
+		       const struct profile_labels *labels)
+{
+	struct profile_sample *into;
+	struct sample_key key;
+	struct node *stack;
+	uint32_t index;
+	bool added;
+	int err;
+
+	assert(frame_count > 0);
+	err = add_stack(profile, frames, frame_count, &stack, &key.node);
+	err = err ?: add_labels(profile, labels, &key.labels);
+	/* One over the table's maximum: when that is reached, known samples still add up. */
+	err = err
+		      ?: reserve(&profile->samples, sizeof(*sample), profile->sample_count, 1,
+				 PROFILE_MAX_SAMPLES + 1, &profile->index->sample_cap);
+	err = err ?: table_add(profile->index->samples, &key, &index, &added);
+	if (err)
+		return err;
+
+	into = &profile->samples[index];
+	if (!added) {
+		add_to(into, sample);
+		return 0;
+	}
+	*into = *sample;
+	into->first_frame = stack->first_frame;
+	into->frame_count = frame_count;
+	into->labels = key.labels;
+	profile->sample_count++;
 	return 0;
 }
 
@@ -368,6 +405,9 @@ static int new_tables(struct profile_index *index)
 		err = table_new(NODE_KEY_BYTES, sizeof(struct node), PROFILE_MAX_FRAMES,
 				&index->nodes);
 	if (!err)
+		err = table_new(sizeof(struct profile_labels), sizeof(struct profile_labels),
+				PROFILE_MAX_SAMPLES, &index->label_sets);
+	if (!err)
 		err = table_new(sizeof(struct sample_key), sizeof(struct sample_key),
 				PROFILE_MAX_SAMPLES, &index->samples);
 	return err;
@@ -410,7 +450,9 @@ void profile_free(struct profile *profile)
 		table_free(profile->index->locations);
 		table_free(profile->index->comments);
 		table_free(profile->index->nodes);
+		table_free(profile->index->label_sets);
 		table_free(profile->index->samples);
+		free(profile->index->path);
 		free(profile->index);
 	}
 	strtab_free(profile->strings);

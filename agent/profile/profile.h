@@ -40,12 +40,13 @@ __attribute__((warn_unused_result)) int profile_add_line(struct profile *profile
 							 uint32_t function, int64_t line);
 /*
  * Adds a sample with at least one frame (indexes of locations). One with the same frames and the
- * same labels in order takes the values in instead. first_frame and frame_count are ignored.
+ * same labels in order takes the values in instead. Of the sample the values are read alone.
  */
 __attribute__((warn_unused_result)) int profile_add_sample(struct profile *profile,
 							   const struct profile_sample *sample,
 							   const uint32_t *frames,
-							   uint32_t frame_count);
+							   uint32_t frame_count,
+							   const struct profile_labels *labels);
 __attribute__((warn_unused_result)) int profile_add_comment(struct profile *profile,
 							    const char *text);
 

@@ -97,13 +97,14 @@ static void write_quoted(struct buf *out, const char *text)
 static void write_labels(const struct profile *profile, const struct profile_sample *sample,
 			 struct buf *out)
 {
+	const struct profile_labels *labels = &profile->label_sets[sample->labels];
 	const char *last = "";
 
 	for (;;) {
 		const struct profile_label *next = NULL;
 
-		for (uint32_t i = 0; i < sample->label_count; i++) {
-			const struct profile_label *label = &sample->labels[i];
+		for (uint32_t i = 0; i < labels->count; i++) {
+			const struct profile_label *label = &labels->items[i];
 			const char *key = profile_string(profile, label->key);
 
 			if (label->text == 0 || strcmp(key, last) <= 0)

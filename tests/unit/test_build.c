@@ -90,6 +90,11 @@ static const struct profile_location *frame_of(const struct profile *profile, ui
 	return &profile->locations[profile->frames[first + frame]];
 }
 
+static const struct profile_labels *labels_of(const struct profile *profile, uint32_t sample)
+{
+	return &profile->label_sets[profile->samples[sample].labels];
+}
+
 static void rows_of_one_stack_and_several_sizes_are_several_samples(void **state)
 {
 	struct snapshot_row rows[] = {
@@ -99,17 +104,17 @@ static void rows_of_one_stack_and_several_sizes_are_several_samples(void **state
 	};
 	struct snapshot snap = make_snapshot(rows, 3);
 	struct profile *profile = build_one(KIND_HEAP, &snap, NULL);
-	const struct profile_label *label = &profile->samples[0].labels[0];
+	const struct profile_label *label = &labels_of(profile, 0)->items[0];
 
 	(void)state;
 	assert_int_equal(profile->sample_count, 2);
 	assert_int_equal(profile->samples[0].values[0], 5125);
 	assert_int_equal(profile->samples[0].raw[0], 10);
-	assert_int_equal(profile->samples[0].label_count, 1);
+	assert_int_equal(labels_of(profile, 0)->count, 1);
 	assert_string(profile, label->key, "bytes");
 	assert_string(profile, label->unit, "bytes");
 	assert_int_equal(label->number, 1024);
-	assert_int_equal(profile->samples[1].labels[0].number, 64);
+	assert_int_equal(labels_of(profile, 1)->items[0].number, 64);
 	assert_int_equal(frame_of(profile, 1, 0)->address, 0x8010);
 	assert_int_equal(frame_of(profile, 1, 1)->address, 0x1020);
 	assert_int_equal(profile->period, 524288);
@@ -185,11 +190,11 @@ static void differences_subtract_row_by_row(void **state)
 	assert_int_equal(profile->samples[0].values[0], 3);
 	assert_int_equal(profile->samples[0].values[1], 400);
 	assert_int_equal(profile->samples[1].values[1], 7);
-	assert_string(profile, profile->samples[1].labels[0].key, "cause");
-	assert_string(profile, profile->samples[1].labels[0].text, "gc");
-	assert_int_equal(profile->samples[1].label_count, 2);
-	assert_string(profile, profile->samples[1].labels[1].key, "runtime");
-	assert_string(profile, profile->samples[1].labels[1].text, "go");
+	assert_string(profile, labels_of(profile, 1)->items[0].key, "cause");
+	assert_string(profile, labels_of(profile, 1)->items[0].text, "gc");
+	assert_int_equal(labels_of(profile, 1)->count, 2);
+	assert_string(profile, labels_of(profile, 1)->items[1].key, "runtime");
+	assert_string(profile, labels_of(profile, 1)->items[1].text, "go");
 	assert_int_equal(profile->time_ns, 5000);
 	assert_int_equal(profile->duration_ns, 2000);
 	profile_free(profile);
@@ -250,12 +255,12 @@ static void several_targets_carry_labels_and_share_what_is_equal(void **state)
 	assert_int_equal(profile->sample_count, 2);
 	assert_int_equal(profile->mapping_count, 2);
 	assert_int_equal(profile->location_count, 2);
-	assert_int_equal(profile->samples[1].label_count, 2);
-	assert_string(profile, profile->samples[0].labels[0].key, "pid");
-	assert_string(profile, profile->samples[0].labels[0].text, "4321");
-	assert_string(profile, profile->samples[1].labels[0].text, "77");
-	assert_string(profile, profile->samples[1].labels[1].key, "comm");
-	assert_string(profile, profile->samples[1].labels[1].text, "worker");
+	assert_int_equal(labels_of(profile, 1)->count, 2);
+	assert_string(profile, labels_of(profile, 0)->items[0].key, "pid");
+	assert_string(profile, labels_of(profile, 0)->items[0].text, "4321");
+	assert_string(profile, labels_of(profile, 1)->items[0].text, "77");
+	assert_string(profile, labels_of(profile, 1)->items[1].key, "comm");
+	assert_string(profile, labels_of(profile, 1)->items[1].text, "worker");
 	assert_int_equal(profile->rss_bytes, 2000000);
 	assert_int_equal(profile->comment_count, 2);
 	assert_string(profile, profile->comments[0], "source: probes");

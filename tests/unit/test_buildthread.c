@@ -89,6 +89,7 @@ static void expect_samples(struct profile *profile, const char *expected)
 
 	for (uint32_t i = 0; i < profile->sample_count; i++) {
 		const struct profile_sample *sample = &profile->samples[i];
+		const struct profile_labels *labels = &profile->label_sets[sample->labels];
 
 		assert_int_equal(sample->values[0], sample->raw[0]);
 		len += (size_t)snprintf(got + len, sizeof(got) - len,
@@ -109,10 +110,10 @@ static void expect_samples(struct profile *profile, const char *expected)
 				len += (size_t)snprintf(got + len, sizeof(got) - len, "%x ",
 							(unsigned int)location->address);
 		}
-		for (uint32_t j = 0; j < sample->label_count; j++)
+		for (uint32_t j = 0; j < labels->count; j++)
 			len += (size_t)snprintf(got + len, sizeof(got) - len, "%s=%s ",
-						profile_string(profile, sample->labels[j].key),
-						profile_string(profile, sample->labels[j].text));
+						profile_string(profile, labels->items[j].key),
+						profile_string(profile, labels->items[j].text));
 		len += (size_t)snprintf(got + len, sizeof(got) - len, "; ");
 	}
 	assert_string_equal(got, expected);

@@ -60,7 +60,8 @@ static struct profile *new_small(void)
 	struct profile *profile;
 	struct profile_mapping mapping = { .start = 0x1000, .limit = 0x2000, .offset = 0x800 };
 	struct profile_function function = { .start_line = 7 };
-	struct profile_sample sample = { .values = { 1, -2, 3, INT64_MIN }, .label_count = 2 };
+	struct profile_sample sample = { .values = { 1, -2, 3, INT64_MIN } };
+	struct profile_labels labels = { .count = 2 };
 	uint32_t index;
 
 	assert_int_equal(profile_new(KIND_ALLOCS, &profile), 0);
@@ -79,12 +80,12 @@ static struct profile *new_small(void)
 	assert_int_equal(profile_add_location(profile, 0, 0x1234, &index, NULL), 0);
 	assert_int_equal(profile_add_line(profile, 1, 0, 42), 0);
 	assert_int_equal(profile_add_line(profile, 1, 0, 43), 0);
-	sample.labels[0] = (struct profile_label){ .key = string(profile, "bytes"),
-						   .unit = string(profile, "bytes"),
-						   .number = 64 };
-	sample.labels[1] = (struct profile_label){ .key = string(profile, "pid"),
-						   .text = string(profile, "12") };
-	assert_int_equal(profile_add_sample(profile, &sample, (uint32_t[]){ 1, 0 }, 2), 0);
+	labels.items[0] = (struct profile_label){ .key = string(profile, "bytes"),
+						  .unit = string(profile, "bytes"),
+						  .number = 64 };
+	labels.items[1] = (struct profile_label){ .key = string(profile, "pid"),
+						  .text = string(profile, "12") };
+	assert_int_equal(profile_add_sample(profile, &sample, (uint32_t[]){ 1, 0 }, 2, &labels), 0);
 	assert_int_equal(profile_add_comment(profile, "one fact"), 0);
 	return profile;
 }
@@ -184,6 +185,7 @@ static void no_samples_still_give_the_types(void **state)
 static struct profile *new_large(uint32_t count)
 {
 	struct profile_sample sample = { .values = { 0 } };
+	const struct profile_labels none = { .count = 0 };
 	struct profile *profile;
 	uint32_t index;
 	char name[64];
@@ -196,7 +198,7 @@ static struct profile *new_large(uint32_t count)
 						      i * 0x9e3779b97f4a7c15U, &index, NULL),
 				 0);
 		sample.values[0] = i;
-		assert_int_equal(profile_add_sample(profile, &sample, &index, 1), 0);
+		assert_int_equal(profile_add_sample(profile, &sample, &index, 1, &none), 0);
 	}
 	return profile;
 }

@@ -155,18 +155,20 @@ static void lines_of_a_location_lie_together_in_order(void **state)
 static void add_sample(struct profile *profile, const uint32_t *frames, uint32_t count,
 		       int64_t label, int64_t value)
 {
-	struct profile_sample sample = { .values = { value }, .raw = { 1 } };
+	const struct profile_sample sample = { .values = { value }, .raw = { 1 } };
+	struct profile_labels labels;
 
 	/* Padding must not tell labels apart. */
-	memset(sample.labels, label == 1 ? 0xff : 0xaa, sizeof(sample.labels));
+	memset(&labels, label == 1 ? 0xff : 0xaa, sizeof(labels));
+	labels.count = 0;
 	if (label != 0) {
-		sample.label_count = 1;
-		sample.labels[0].key = 1;
-		sample.labels[0].text = 0;
-		sample.labels[0].unit = 1;
-		sample.labels[0].number = label > 0 ? label : -label;
+		labels.count = 1;
+		labels.items[0].key = 1;
+		labels.items[0].text = 0;
+		labels.items[0].unit = 1;
+		labels.items[0].number = label > 0 ? label : -label;
 	}
-	assert_int_equal(profile_add_sample(profile, &sample, frames, count), 0);
+	assert_int_equal(profile_add_sample(profile, &sample, frames, count, &labels), 0);
 }
 
 static void equal_samples_add_up_and_others_do_not(void **state)
@@ -210,6 +212,45 @@ static void equal_stacks_share_their_frames(void **state)
 		assert_memory_equal(profile->frames + profile->samples[i].first_frame, frames, 12);
 	}
 	assert_memory_equal(profile->frames + profile->samples[2].first_frame, frames + 1, 8);
+	profile_free(profile);
+}
+
+/* All stacks of one to five frames of three kinds, in an order without one. */
+static void stacks_stay_apart_in_any_order(void **state)
+{
+	struct profile *profile = new_profile();
+	uint64_t seen[6] = { 0 };
+	uint32_t lot = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		location(profile, PROFILE_NO_MAPPING, i);
+	for (uint32_t i = 0; i < 40000; i++) {
+		uint32_t frames[5], count, path = 0;
+
+		lot = lot * 1664525 + 1013904223;
+		count = 1 + (lot >> 8) % 5;
+		for (uint32_t j = 0; j < count; j++) {
+			lot = lot * 1664525 + 1013904223;
+			frames[j] = (lot >> 8) % 3;
+			path = path * 3 + frames[j];
+		}
+		add_sample(profile, frames, count, 0, 1 + path + 1000 * (int64_t)count);
+		seen[count]++;
+	}
+	assert_int_equal(profile->sample_count, 3 + 9 + 27 + 81 + 243);
+	for (uint32_t i = 0; i < profile->sample_count; i++) {
+		const struct profile_sample *sample = &profile->samples[i];
+		uint32_t path = 0;
+
+		for (uint32_t j = 0; j < sample->frame_count; j++)
+			path = path * 3 + profile->frames[sample->first_frame + j];
+		assert_int_equal(sample->values[0],
+				 sample->raw[0] * (1 + path + 1000 * (int64_t)sample->frame_count));
+		seen[sample->frame_count] -= (uint64_t)sample->raw[0];
+	}
+	for (uint32_t i = 0; i < 6; i++)
+		assert_int_equal(seen[i], 0);
 	profile_free(profile);
 }
 
@@ -296,6 +337,7 @@ int main(void)
 		cmocka_unit_test(lines_of_a_location_lie_together_in_order),
 		cmocka_unit_test(equal_samples_add_up_and_others_do_not),
 		cmocka_unit_test(equal_stacks_share_their_frames),
+		cmocka_unit_test(stacks_stay_apart_in_any_order),
 		cmocka_unit_test(frames_without_a_sample_are_shared_with_samples),
 		cmocka_unit_test(threads_stay_in_order_and_equal_ones_apart),
 		cmocka_unit_test(sums_stop_at_the_limits),

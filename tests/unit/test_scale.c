@@ -11,7 +11,7 @@
 static struct profile_sample scale(enum kind kind, uint64_t period, struct snapshot_row row)
 {
 	const struct snapshot snap = { .period = period, .runtime_period = 1 };
-	struct profile_sample sample = { .label_count = 0 };
+	struct profile_sample sample = { .labels = 0 };
 
 	scale_row(kind, &snap, &row, NULL, &sample);
 	return sample;

@@ -45,23 +45,24 @@ static struct profile *new_profile(enum kind kind)
 static void add_sample(struct profile *profile, const int64_t raw[4], uint32_t leaf,
 		       const char *comm)
 {
-	struct profile_sample sample = { .label_count = 1 };
+	struct profile_sample sample = { .labels = 0 };
+	struct profile_labels labels = { .count = 1 };
 	uint32_t frames[] = { leaf, 0 };
 
 	for (size_t i = 0; i < 4; i++) {
 		sample.raw[i] = raw[i];
 		sample.values[i] = raw[i] * 10;
 	}
-	sample.labels[0].key = string(profile, "bytes");
-	sample.labels[0].number = 64;
+	labels.items[0].key = string(profile, "bytes");
+	labels.items[0].number = 64;
 	if (comm) {
-		sample.labels[1].key = string(profile, "pid");
-		sample.labels[1].text = string(profile, "12");
-		sample.labels[2].key = string(profile, "comm");
-		sample.labels[2].text = string(profile, comm);
-		sample.label_count = 3;
+		labels.items[1].key = string(profile, "pid");
+		labels.items[1].text = string(profile, "12");
+		labels.items[2].key = string(profile, "comm");
+		labels.items[2].text = string(profile, comm);
+		labels.count = 3;
 	}
-	assert_int_equal(profile_add_sample(profile, &sample, frames, 2), 0);
+	assert_int_equal(profile_add_sample(profile, &sample, frames, 2, &labels), 0);
 }
 
 static void assert_text(struct profile *profile, const char *want)
