@@ -42,6 +42,9 @@ enum unwind_cfa {
 	 * rbp stands at rbp. 0: there is no caller.
 	 */
 	UNWIND_CFA_SWITCH,
+	/* The walk is complete without this frame, which made no call: what ran would return to it.
+	 */
+	UNWIND_CFA_EXIT,
 };
 
 /* Where the caller's rbp is. The return address always lies at CFA - 8. */

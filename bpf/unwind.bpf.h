@@ -353,7 +353,9 @@ static __always_inline bool unwind_step(struct unwind_context *context, struct u
 	rule = unwind_find_rule(context, map, pc);
 	if (!rule || rule->cfa == UNWIND_CFA_GAP)
 		return unwind_without_row(context, walk);
-	if (rule->cfa == UNWIND_CFA_END)
+	if (rule->cfa == UNWIND_CFA_EXIT && count > 0)
+		walk->frame_count = count;
+	if (rule->cfa == UNWIND_CFA_END || rule->cfa == UNWIND_CFA_EXIT)
 		return unwind_fail(walk, EVENT_END_COMPLETE);
 	if (rule->cfa == UNWIND_CFA_BAD)
 		return unwind_fail(walk, EVENT_END_BAD_RULE);

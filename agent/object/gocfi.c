@@ -200,6 +200,7 @@ static int add_function(struct gocfi *gocfi, const struct gopclntab_function *fu
 			uint64_t limit, struct cfi_rows *rows)
 {
 	static const struct unwind_rule end = { .cfa = UNWIND_CFA_END };
+	static const struct unwind_rule goroutine_end = { .cfa = UNWIND_CFA_EXIT };
 	static const struct unwind_rule signal_frame = { .cfa = UNWIND_CFA_SIGNAL };
 	struct emitter emitter = {
 		.rows = rows,
@@ -211,6 +212,9 @@ static int add_function(struct gocfi *gocfi, const struct gopclntab_function *fu
 
 	if (function->entry == gocfi->sigreturn)
 		return cfi_rows_add(rows, function->entry, &signal_frame);
+	/* Where goroutines return to; Go's own profiles leave it out, too. */
+	if (strcmp(function->name, "runtime.goexit") == 0)
+		return cfi_rows_add(rows, function->entry, &goroutine_end);
 	/* The kernel calls it, and knows the frame before. */
 	if (function->flags & GOPCLNTAB_TOP_FRAME &&
 	    !begins_with(function->name, "runtime.sigtramp"))

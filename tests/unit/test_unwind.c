@@ -38,6 +38,7 @@ enum function {
 	FN_SIGNAL,
 	FN_SWITCH,
 	FN_INJECTED,
+	FN_EXIT,
 	FN_COUNT,
 };
 
@@ -56,6 +57,7 @@ static struct unwind_rule rules[FN_COUNT] = {
 			   .fp_off = -16 },
 	[FN_SIGNAL] = { .cfa = UNWIND_CFA_SIGNAL },
 	[FN_SWITCH] = { .cfa = UNWIND_CFA_SWITCH },
+	[FN_EXIT] = { .cfa = UNWIND_CFA_EXIT },
 	[FN_INJECTED] = { .cfa = UNWIND_CFA_RSP, .is_injected = 1, .cfa_off = 16 },
 };
 
@@ -560,6 +562,16 @@ static void every_mapping_is_found_and_no_hole(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_world, free_world)
 
+/* But a stack has a frame at least. */
+static void where_everything_returns_to_is_no_frame(void **state)
+{
+	struct world *world = *state;
+
+	world->stack[10] = in(FN_EXIT);
+	check(world, in(FN_LEAF), 10, EVENT_END_COMPLETE, FRAMES(in(FN_LEAF)));
+	check(world, in(FN_EXIT), 10, EVENT_END_COMPLETE, FRAMES(in(FN_EXIT)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +583,7 @@ int main(void)
 		TEST(a_signal_frame_gives_the_interrupted_registers),
 		TEST(another_stack_may_lie_lower),
 		TEST(an_injected_call_leaves_its_caller_where_it_is),
+		TEST(where_everything_returns_to_is_no_frame),
 		TEST(sigreturn_code_is_known_without_a_row),
 		TEST(code_without_a_row_ends_the_walk_whole_only_where_rbp_is_0),
 		TEST(a_rule_that_cannot_be_expressed_ends_the_walk),
