@@ -56,10 +56,11 @@ struct golang_summary {
 };
 
 /*
- * Reads a consistent set of records and calls visit for each, whose frames are borrowed for the
- * call. Heap: counts are raw, to be scaled by the rate as runtime/pprof does; leading frames of the
- * runtime are left out as there. Returns 0; -ENOTSUP with the reason where the program has none;
- * -EAGAIN if they did not hold still; -EBADMSG with the reason; -ESRCH; -ENOMEM.
+ * Reads a consistent set of records and then calls visit for each, whose frames are borrowed for
+ * the call: with an error for none. Heap: counts are raw, to be scaled by the rate as runtime/pprof
+ * does; leading frames of the runtime are left out as there. Returns 0; -ENOTSUP with the reason
+ * where the program has none; -EAGAIN if they did not hold still; -EBADMSG with the reason; -ESRCH;
+ * -ENOMEM.
  */
 __attribute__((warn_unused_result)) int golang_each_record(
 	struct golang *golang, enum golang_records which,

@@ -30,6 +30,7 @@ struct reading {
 	struct aggregate *aggregate;
 	enum aggregate_rows set;
 	uint32_t label; /* of every row; 0: none */
+	bool has_begun; /* the rows of before are gone */
 	struct golist *list;
 	size_t lost; /* goroutines that found no room */
 	struct running running[GODUMP_MAX_RUNNING];
@@ -111,9 +112,16 @@ bool godump_has(const struct process *process, enum kind kind)
 	return process->golang && (kind == KIND_GOROUTINE || find_records(kind, &records, &set));
 }
 
+static void begin_rows(struct reading *reading)
+{
+	if (!reading->has_begun)
+		aggregate_begin_runtime(reading->aggregate, reading->set);
+	reading->has_begun = true;
+}
+
 static void add_record(void *arg, const struct golang_record *record)
 {
-	const struct reading *reading = arg;
+	struct reading *reading = arg;
 	const struct aggregate_row row = {
 		.stack = aggregate_intern_stack(reading->aggregate, record->frames,
 						record->frame_count),
@@ -123,6 +131,7 @@ static void add_record(void *arg, const struct golang_record *record)
 		.values = { record->counts[0], record->counts[1] },
 	};
 
+	begin_rows(reading);
 	aggregate_add_runtime(reading->aggregate, reading->set, &row);
 }
 
@@ -139,10 +148,13 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 	if (reading->set == AGGREGATE_ALLOC &&
 	    probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
 		reading->label = aggregate_add_label(reading->aggregate, "allocator", "go", 0);
-	aggregate_begin_runtime(reading->aggregate, reading->set);
 	err = golang_each_record(process->golang, records, add_record, reading, &summary);
+	/* A process that has ended shows what was known last. */
+	if (err == -ESRCH && aggregate_has_runtime(reading->aggregate, reading->set))
+		return;
+	begin_rows(reading);
 	aggregate_end_runtime(reading->aggregate, reading->set, !err, summary.rate);
-	if (err && err != -ESRCH && (reading->set == AGGREGATE_ALLOC || err != -ENOTSUP))
+	if (err && (reading->set == AGGREGATE_ALLOC || (err != -ENOTSUP && err != -ESRCH)))
 		refuse(reading->options, process, kind, err);
 	else
 		storefacts_refuse(reading->options->store, process->id, kind, NULL);
