@@ -64,7 +64,7 @@ struct uprobe_task {
 
 struct task_struct {
 	unsigned int __state;
-	int on_cpu;
+	unsigned int on_cpu; /* a byte in 7.2: libbpf narrows loads of unsigned fields alone */
 	int exit_state;
 	unsigned long nvcsw, nivcsw;
 	struct sched_entity se;
