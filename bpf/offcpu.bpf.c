@@ -21,7 +21,7 @@
 #define SYSCALL_FUTEX 202
 
 /* Samples a window; see pace.bpf.h. */
-#define THREAD_QUOTA 10
+#define THREAD_QUOTA 20
 #define CPU_QUOTA 50
 
 struct {

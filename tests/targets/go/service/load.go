@@ -17,6 +17,7 @@ var load struct {
 	running sync.WaitGroup
 }
 
+// Returns when all workers have begun: until then they have no frame of their own.
 func setLoad(workers int) {
 	load.Lock()
 	defer load.Unlock()
@@ -30,15 +31,19 @@ func setLoad(workers int) {
 	}
 	load.stop = make(chan struct{})
 	values := make(chan []byte)
+	var begun sync.WaitGroup
+	begun.Add(workers)
 	for i := 0; i < workers; i++ {
 		load.running.Add(1)
-		go loadWorker(i, values, load.stop)
+		go loadWorker(i, values, load.stop, &begun)
 	}
+	begun.Wait()
 }
 
 //go:noinline
-func loadWorker(index int, values chan []byte, stop chan struct{}) {
+func loadWorker(index int, values chan []byte, stop chan struct{}, begun *sync.WaitGroup) {
 	defer load.running.Done()
+	begun.Done()
 	random := rand.New(rand.NewSource(int64(index)))
 	for {
 		select {
