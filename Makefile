@@ -8,6 +8,7 @@ BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 VERSION := 0.1.0
+JOBS := $(shell nproc)
 
 BUILD_PACKAGES := gcc make clang llvm bpftool linux-libc-dev libbpf-dev libelf-dev libdw-dev \
 	zlib1g-dev liblzma-dev libprotobuf-c-dev protobuf-c-compiler libmicrohttpd-dev libzydis-dev \
@@ -68,8 +69,8 @@ run-go: deps
 	tests/go-versions $(BUILD) own
 	@$(SUDO) tests/run-demo $(BUILD) "$$(tests/build-go $(BUILD) leak 1.19 default)"
 test: test-deps
-	@$(MAKE) --no-print-directory unit lint asan sweep fuzz FUZZ_SECONDS=20
-	@$(MAKE) --no-print-directory e2e GO_MINORS='22 24 27'
+	@$(MAKE) --no-print-directory -j$(JOBS) -Orecurse unit lint asan sweep fuzz FUZZ_SECONDS=20
+	@$(MAKE) --no-print-directory -j$(JOBS) e2e GO_MINORS='22 24 27'
 # Go's tests again, with every release that Debian has: some minutes to build, and 3.5 GB.
 go-matrix: test-deps
 	@$(MAKE) --no-print-directory e2e E2E='$(wildcard tests/e2e/test_go*.py)'
