@@ -18,6 +18,7 @@ TEST_PACKAGES := libcmocka-dev clang-format cppcheck g++ rustc protobuf-compiler
 	libjemalloc-dev libgoogle-perftools-dev libmimalloc-dev libclang-rt-14-dev elfutils \
 	default-jdk-headless bpftrace binutils
 BENCH_PACKAGES := elfutils llvm heaptrack
+KERNEL_PACKAGES := qemu-system-x86 busybox-static
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Werror
 CFLAGS := -std=gnu17 -O2 -g -fno-omit-frame-pointer -fstack-protector-strong -D_GNU_SOURCE \
@@ -38,7 +39,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/u
 TARGETS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,$(wildcard tests/targets/*.c))
 FORMATTED := $(shell find agent bpf tests -name '*.[ch]' | sort)
 
-.PHONY: all go-matrix deps test-deps run run-go test unit e2e go-targets lint asan sweep fuzz bench clean
+.PHONY: all go-matrix kernel-matrix deps test-deps run run-go test unit e2e go-targets lint asan sweep fuzz bench clean
 .DELETE_ON_ERROR:
 # make V=1 shows the commands.
 $(V).SILENT:
@@ -74,6 +75,13 @@ test: test-deps
 # Go's tests again, with every release that Debian has: some minutes to build, and 3.5 GB.
 go-matrix: test-deps
 	@$(MAKE) --no-print-directory e2e E2E='$(wildcard tests/e2e/test_go*.py)'
+
+# Kernels of other Debian suites, each in a virtual machine: some minutes.
+kernel-matrix: test-deps
+	$(call install,$(KERNEL_PACKAGES))
+	@$(MAKE) --no-print-directory all $(TARGETS) $(BUILD)/tests/profile_pb2.py
+	tests/kernels/images $(BUILD)
+	PPROFD_BUILD=$(abspath $(BUILD)) $(PYTHON) -B -m pytest -q -p no:cacheprovider -rs tests/kernels
 
 $(BUILD)/pprofd: $(BUILD)/agent/main.o $(BUILD)/libagent.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
