@@ -60,7 +60,8 @@ enum budget_step budget_update(struct budget *budget, const struct budget_readin
 
 static bool is_measured(const struct budget *budget, const struct budget_slice *slice)
 {
-	return slice->slice_hits > 0 && slice->outside_user_ns >= BUDGET_MIN_OUTSIDE_NS &&
+	return slice->slice_hits > 0 && slice->slice_cpu_ns > 0 &&
+	       slice->outside_user_ns >= BUDGET_MIN_OUTSIDE_NS &&
 	       budget->ticks >= BUDGET_MIN_TICKS && budget->own_ticks >= BUDGET_MIN_OWN_TICKS;
 }
 

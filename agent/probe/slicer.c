@@ -81,18 +81,24 @@ static struct account read_account(const struct slicer *slicer, const struct job
 	};
 }
 
+/* A process that is gone counts nothing any more. */
+static uint64_t grown(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 static struct budget_slice sum_up(const struct account *last, const struct account *begin,
 				  const struct account *end)
 {
 	return (struct budget_slice){
-		.slice_cpu_ns = end->cpu_ns - begin->cpu_ns,
-		.slice_hits = end->hits.count - begin->hits.count,
+		.slice_cpu_ns = grown(begin->cpu_ns, end->cpu_ns),
+		.slice_hits = grown(begin->hits.count, end->hits.count),
 		.since_ns = end->now_ns - last->now_ns,
-		.cpu_ns = end->cpu_ns - last->cpu_ns,
-		.hits = end->hits.count - last->hits.count,
-		.slice_ticks = end->hits.slice_ticks - begin->hits.slice_ticks,
-		.slice_own_ticks = end->hits.slice_own_ticks - begin->hits.slice_own_ticks,
-		.outside_user_ns = begin->user_ns - last->user_ns,
+		.cpu_ns = grown(last->cpu_ns, end->cpu_ns),
+		.hits = grown(last->hits.count, end->hits.count),
+		.slice_ticks = grown(begin->hits.slice_ticks, end->hits.slice_ticks),
+		.slice_own_ticks = grown(begin->hits.slice_own_ticks, end->hits.slice_own_ticks),
+		.outside_user_ns = grown(last->user_ns, begin->user_ns),
 	};
 }
 

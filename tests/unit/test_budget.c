@@ -203,6 +203,22 @@ static void system_calls_of_its_own_are_no_probes(void **state)
 	assert_in_range(budget.period_ns, 775 * MS, 776 * MS);
 }
 
+/* Its CPU time can no longer be read at the end of the slice. */
+static void a_slice_in_which_the_target_ends_stands_for_itself(void **state)
+{
+	const struct budget_slice last = { .slice_hits = 500,
+					   .since_ns = SECOND,
+					   .hits = 500,
+					   .slice_ticks = 100,
+					   .slice_own_ticks = 50,
+					   .outside_user_ns = SECOND };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &cost, &start);
+	assert_true(budget_end_slice(&budget, &last) == 1);
+}
+
 static void a_few_ticks_tell_nothing(void **state)
 {
 	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
@@ -233,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_slice_is_counted_at_the_price_of_allocations),
 		cmocka_unit_test(ticks_know_better_than_the_price_of_a_hit),
 		cmocka_unit_test(system_calls_of_its_own_are_no_probes),
+		cmocka_unit_test(a_slice_in_which_the_target_ends_stands_for_itself),
 		cmocka_unit_test(a_few_ticks_tell_nothing),
 		cmocka_unit_test(what_cannot_be_afforded_at_all_ends),
 	};
