@@ -70,8 +70,9 @@ run-go: deps
 	tests/go-versions $(BUILD) own
 	@$(SUDO) tests/run-demo $(BUILD) "$$(tests/build-go $(BUILD) leak 1.19 default)"
 test: test-deps
-	@$(MAKE) --no-print-directory -j$(JOBS) -Orecurse unit lint asan sweep fuzz FUZZ_SECONDS=20
-	@$(MAKE) --no-print-directory -j$(JOBS) e2e GO_MINORS='22 24 27'
+	@$(MAKE) --no-print-directory -j$(JOBS) -Orecurse go-targets unit lint asan sweep fuzz FUZZ_SECONDS=20 \
+		GO_MINORS='$(GO_SOME)'
+	@$(MAKE) --no-print-directory -j$(JOBS) e2e GO_MINORS='$(GO_SOME)'
 # Go's tests again, with every release that Debian has: some minutes to build, and 3.5 GB.
 go-matrix: test-deps
 	@$(MAKE) --no-print-directory e2e E2E='$(wildcard tests/e2e/test_go*.py)'
@@ -156,6 +157,7 @@ $(BUILD)/tests/profile_pb2.py: proto/profile.proto
 # programs and single ones: tests/build-go BUILD PROGRAM VERSION FLAVOUR.
 GO_FLAVOURS := default stripped pie bare
 GO_ALL := 21 22 23 24 25 26 27
+GO_SOME := 22 24 27
 GO_MINORS := $(GO_ALL)
 go-targets:
 	GO_MINORS='$(GO_MINORS)' tests/go-versions $(BUILD)

@@ -20,6 +20,21 @@ static __always_inline void begin(enum event_cause cause)
 	thread->open_ns = bpf_ktime_get_ns();
 }
 
+/*
+ * One in weight, where the first is by chance. What each stall adds carries over to the next, so
+ * that sums scatter less than by a lot drawn for each.
+ */
+static __always_inline bool is_due(struct stall_thread *thread, __u32 weight)
+{
+	if (!thread->credit_ns)
+		thread->credit_ns = pace_random() % MEMSTALL_WHOLE_NS;
+	thread->credit_ns += MEMSTALL_WHOLE_NS / weight;
+	if (thread->credit_ns < MEMSTALL_WHOLE_NS)
+		return false;
+	thread->credit_ns -= MEMSTALL_WHOLE_NS;
+	return true;
+}
+
 static __always_inline void end(enum event_cause cause)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -34,7 +49,7 @@ static __always_inline void end(enum event_cause cause)
 	now_ns = bpf_ktime_get_ns();
 	if (now_ns - wait.start_ns < MEMSTALL_WHOLE_NS)
 		wait.weight = MEMSTALL_WHOLE_NS / ((now_ns - wait.start_ns) | 1);
-	if (pace_random() % wait.weight != 0 || !stall_is_current(thread, task))
+	if (!is_due(thread, wait.weight) || !stall_is_current(thread, task))
 		return;
 	wait.id = stall_send_stack(thread->target);
 	if (wait.id)

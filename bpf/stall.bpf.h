@@ -42,6 +42,7 @@ struct stall_thread {
 	__u32 target; /* 0: not to be watched any more */
 	__u32 open_cause; /* of a stall that is not of the scheduler's making */
 	__u64 open_ns; /* when it began; 0: there is none */
+	__u64 credit_ns; /* of short ones of these, towards the next sample */
 	struct stall_wait wait;
 	struct pace paces[STALL_PACES];
 };
