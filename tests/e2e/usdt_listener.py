@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the otel_memory probes of a library say in one process, as bpftrace hears them."""
 
+import collections
 import json
 import re
 import subprocess
 
 from harness import Process, wait_until
 
+# Counted for each thread: a sum is no atomic one, and a thread that preempts another in the middle of
+# it on the same CPU would be forgotten.
 SCRIPT = """
 usdt:{library}:otel_memory:alloc {{
-    @objects[arg1] = count(); @bytes[arg1] = sum(arg2);
+    @objects[arg1, tid] = count(); @bytes[arg1, tid] = sum(arg2);
     @size[arg0] = arg1; @weight[arg0] = arg2;
 }}
 usdt:{library}:otel_memory:free /@weight[arg0]/ {{
-    @freed_objects[@size[arg0]] = count(); @freed_bytes[@size[arg0]] = sum(@weight[arg0]);
+    @freed_objects[@size[arg0], tid] = count();
+    @freed_bytes[@size[arg0], tid] = sum(@weight[arg0]);
     delete(@size[arg0]); delete(@weight[arg0]);
 }}
 END {{ clear(@size); clear(@weight); }}
@@ -25,6 +29,14 @@ def probe_offsets(library):
     """Where the probes stand, as the file's notes say it; addresses and offsets are the same."""
     notes = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True)
     return [int(found, 16) for found in re.findall(r"Location: 0x([0-9a-f]+)", notes.stdout)]
+
+
+def sum_of_threads(values):
+    """size -> value, of values by "size,thread"."""
+    found = collections.Counter()
+    for key, value in values.items():
+        found[int(key.split(",")[0])] += value
+    return found
 
 
 class UsdtListener(Process):
@@ -67,5 +79,4 @@ class UsdtListener(Process):
                 line = json.loads(text)
                 if line["type"] == "map":
                     found.update(line["data"])
-        return {name[1:]: {int(size): value for size, value in sizes.items()}
-                for name, sizes in found.items()}
+        return {name[1:]: sum_of_threads(values) for name, values in found.items()}
