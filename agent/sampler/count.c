@@ -100,8 +100,10 @@ bool count_suspend(void *block)
 
 void count_settle(bool was_suspended, void *block, bool is_freed)
 {
-	if (was_suspended && liveset_settle(block, is_freed))
-		report_free(block);
+	if (!was_suspended || !liveset_settle(block, is_freed))
+		return;
+	report_free(block);
+	liveset_forget(block);
 }
 
 void count_restart(void)

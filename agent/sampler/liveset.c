@@ -2,12 +2,15 @@
 #include "sampler/liveset.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
 #define BUCKET_SLOTS 8U
 #define BUCKET_SHIFT 3
-#define SUSPENDED 1UL /* no allocator gives out odd addresses */
+#define SUSPENDED 1UL /* no allocator gives out addresses with these bits */
+#define REPORTING 2UL
+#define MOST_YIELDS 1000
 
 struct bucket {
 	_Alignas(64) uintptr_t slots[BUCKET_SLOTS];
@@ -46,7 +49,7 @@ static uintptr_t *find(uintptr_t block, uintptr_t *value)
 
 		for (size_t i = 0; i < BUCKET_SLOTS; i++) {
 			*value = __atomic_load_n(&bucket->slots[i], __ATOMIC_RELAXED);
-			if ((*value & ~SUSPENDED) == block)
+			if ((*value & ~(SUSPENDED | REPORTING)) == block)
 				return &bucket->slots[i];
 		}
 	}
@@ -104,9 +107,14 @@ enum liveset_result liveset_add(void *block)
 	uintptr_t address = (uintptr_t)block, value;
 	uintptr_t *slot = find(address, &value);
 
+	/* Else the free would be heard behind this allocation. Within it a signal waits in vain. */
+	for (int i = 0; slot && (value & REPORTING) && i < MOST_YIELDS; i++) {
+		sched_yield();
+		slot = find(address, &value);
+	}
 	/* Fails only against the end of a realloc, which then has reported the free. */
 	if (slot && exchange(slot, value, address))
-		return LIVESET_REPLACED;
+		return value & REPORTING ? LIVESET_ADDED : LIVESET_REPLACED;
 	count_page(address, 1);
 	if (add_anew(address))
 		return LIVESET_ADDED;
@@ -119,7 +127,7 @@ bool liveset_remove(void *block)
 	uintptr_t address = (uintptr_t)block, value;
 	uintptr_t *slot = address ? find(address, &value) : NULL;
 
-	if (!slot || !exchange(slot, value, 0))
+	if (!slot || (value & REPORTING) || !exchange(slot, value, 0))
 		return false;
 	count_page(address, -1);
 	return true;
@@ -138,8 +146,16 @@ bool liveset_settle(void *block, bool is_freed)
 	uintptr_t address = (uintptr_t)block, value;
 	uintptr_t *slot = find(address, &value);
 
-	if (!slot || !exchange(slot, address | SUSPENDED, is_freed ? 0 : address) || !is_freed)
-		return false;
-	count_page(address, -1);
-	return true;
+	return slot &&
+	       exchange(slot, address | SUSPENDED, is_freed ? address | REPORTING : address) &&
+	       is_freed;
+}
+
+void liveset_forget(void *block)
+{
+	uintptr_t address = (uintptr_t)block, value;
+	uintptr_t *slot = find(address, &value);
+
+	if (slot && exchange(slot, address | REPORTING, 0))
+		count_page(address, -1);
 }

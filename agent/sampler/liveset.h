@@ -52,9 +52,11 @@ __attribute__((warn_unused_result)) bool liveset_remove(void *block);
 __attribute__((warn_unused_result)) bool liveset_suspend(void *block);
 
 /*
- * realloc freed the block, or left it as it was. True: it was taken out, and its free is to be
- * reported; false also where the address was given out, and its free reported, in between.
+ * realloc freed the block, or left it as it was. True: its free is to be reported now, and then
+ * liveset_forget() must follow, for which who is given the address waits; false also where the
+ * address was given out, and its free reported, in between.
  */
 __attribute__((warn_unused_result)) bool liveset_settle(void *block, bool is_freed);
+void liveset_forget(void *block);
 
 #endif

@@ -61,6 +61,8 @@ static void a_realloc_that_fails_keeps_the_block(void **state)
 	assert_true(liveset_suspend(block));
 	assert_true(liveset_settle(block, true));
 	assert_false(liveset_remove(block));
+	liveset_forget(block);
+	assert_false(liveset_remove(block));
 	assert_true(filter_is_clear());
 }
 
@@ -143,6 +145,7 @@ static void *run_worker(void *arg)
 		} else {
 			worker->failures += !liveset_suspend(block);
 			worker->failures += !liveset_settle(block, true);
+			liveset_forget(block);
 		}
 		is_in[index] = !is_in[index];
 		worker->failures += is_in[index] && !liveset_may_hold(block);
