@@ -13,8 +13,8 @@ BLOCK = 1000
 
 @pytest.fixture
 def churn(start):
-    """Some million pairs a second: probed all the time, it would be a third as fast."""
-    target = start(Target, "churn", str(BLOCK), "2000").ready()
+    """Some 300,000 pairs a second and more: probed all the time, it would be half as fast."""
+    target = start(Target, "churn", str(BLOCK), "1000").ready()
     return target
 
 
@@ -33,7 +33,7 @@ def comments(agent):
 
 def test_an_expensive_target_is_sampled_in_slices(start, churn):
     agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 3, 60, "slices")
+    wait_until(lambda: slices(agent) >= 10, 60, "slices")
     said = comments(agent)
     assert "budget: probes would cost more than 3 % of CPU time" in said
     assert "inuse_* is as of" in said and "--inject" in said
@@ -43,9 +43,9 @@ def test_an_expensive_target_is_sampled_in_slices(start, churn):
 
 def test_the_cost_stays_within_the_budget(start, churn):
     agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 2, 60, "slices")
+    wait_until(lambda: slices(agent) >= 5, 60, "slices")
     ratios = []
-    for _ in range(16):
+    for _ in range(20):
         ratios.append(agent.metric("pprofd_target_overhead_ratio"))
         time.sleep(0.5)
     # One second may hold one slice more than the next: the mean is what is promised.
@@ -63,12 +63,12 @@ def at_the_end_of_a_slice(agent):
 def test_what_slices_see_is_scaled_to_the_truth(start, churn):
     agent = start(Agent, "--budget", "3", "--alloc-interval", "16K", "--pid",
                   str(churn.pid)).ready()
-    wait_until(lambda: slices(agent) >= 2, 60, "slices")
+    wait_until(lambda: slices(agent) >= 5, 60, "slices")
     # What was allocated since a slice is known at the end of the next.
     before, begin = at_the_end_of_a_slice(agent)
     while not churn.lines.empty():
         churn.line()
-    rates = [int(churn.line()) for _ in range(120)]
+    rates = [int(churn.line()) for _ in range(200)]
     after, end = at_the_end_of_a_slice(agent)
     truth = sum(rates) / len(rates) * (end - begin) * BLOCK
     assert 0.7 < (after - before) / truth < 1.4
@@ -122,7 +122,7 @@ def test_all_allocations_are_recorded_whatever_that_costs(start, churn):
 
 
 def test_a_target_outlives_an_agent_that_dies_in_a_slice(start, churn):
-    for wait in (0.62, 0.68):
+    for wait in (0.61, 0.63, 0.66, 0.7):
         agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
         wait_until(lambda: slices(agent) >= 1, 60, "slices")
         time.sleep(wait)

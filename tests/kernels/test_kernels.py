@@ -85,7 +85,9 @@ class Guest:
 
 
 def images():
-    return sorted((BUILD / "kernels").glob("*/vmlinuz"))
+    found = sorted((BUILD / "kernels").glob("*/vmlinuz"))
+    assert found, "no kernels: tests/kernels/images fetches them"
+    return found
 
 
 @pytest.fixture(scope="module", params=images(), ids=lambda image: image.parent.name)

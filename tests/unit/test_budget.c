@@ -161,6 +161,17 @@ static void a_slice_is_counted_at_the_price_of_allocations(void **state)
 	assert_in_range(budget.period_ns, 999 * MS, 1001 * MS);
 }
 
+/* What a slice of a target beyond its budget stands for, and in how many ms the next one begins. */
+static void assert_slice(const struct budget_slice *slice, double factor, uint64_t period_ms)
+{
+	struct budget budget;
+
+	budget_init(&budget, 3, &cost, &start);
+	run(&budget, 500000, 10);
+	assert_true(budget_end_slice(&budget, slice) == factor);
+	assert_in_range(budget.period_ns, period_ms * MS, (period_ms + 1) * MS);
+}
+
 /* A tenth of 1 us a hit is not the target's own: of 20 % of the ticks, 8.75 of 50 ms are left. */
 static void ticks_know_better_than_the_price_of_a_hit(void **state)
 {
@@ -172,14 +183,10 @@ static void ticks_know_better_than_the_price_of_a_hit(void **state)
 					    .slice_ticks = 100,
 					    .slice_own_ticks = 20,
 					    .outside_user_ns = 875 * MS };
-	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, &cost, &start);
-	run(&budget, 500000, 10);
-	assert_true(budget_end_slice(&budget, &slice) == 101);
 	/* 41.25 ms were the probes': 3 % of CPU time, of which there is 0.925 a second. */
-	assert_in_range(budget.period_ns, 1486 * MS, 1487 * MS);
+	assert_slice(&slice, 101, 1486);
 }
 
 /* Half of a program's time is system calls of its own, in slices as elsewhere. */
@@ -193,14 +200,10 @@ static void system_calls_of_its_own_are_no_probes(void **state)
 					    .slice_ticks = 120,
 					    .slice_own_ticks = 44,
 					    .outside_user_ns = 400 * MS };
-	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, 3, &cost, &start);
-	run(&budget, 500000, 10);
-	assert_true(budget_end_slice(&budget, &slice) == 21);
 	/* 20 ms own code, 20 own calls, 20 probes. */
-	assert_in_range(budget.period_ns, 775 * MS, 776 * MS);
+	assert_slice(&slice, 21, 775);
 }
 
 /* Its CPU time can no longer be read at the end of the slice. */
