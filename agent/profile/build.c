@@ -125,10 +125,14 @@ int builder_add_named(struct profile *profile, uint64_t address, const char *nam
 
 int builder_add_frames(struct builder *build, uint32_t index, uint32_t *count)
 {
-	const struct snapshot_stack *stack = &build->now->stacks[index];
+	const struct snapshot_stack *stack;
 	int err = 0;
 
+	*count = 0;
+	if (index == SNAPSHOT_NO_STACK)
+		return 0;
 	assert(index < build->now->stack_count);
+	stack = &build->now->stacks[index];
 	*count = stack->count;
 	if (stack->count == 0) {
 		*count = 1;

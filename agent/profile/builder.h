@@ -29,8 +29,10 @@ struct builder {
 	size_t request_count;
 };
 
-/* Fills build->frames with the locations of this stack of the snapshot. Returns 0, -ENOMEM or
- * -ENOSPC. */
+/*
+ * Fills build->frames with the locations of this stack of the snapshot; *count is 0 for
+ * SNAPSHOT_NO_STACK. Returns 0, -ENOMEM or -ENOSPC.
+ */
 __attribute__((warn_unused_result)) int builder_add_frames(struct builder *build, uint32_t index,
 							   uint32_t *count);
 

@@ -197,14 +197,17 @@ static uint32_t keep_path(struct profile_index *index, const uint32_t *frames, u
 	return same;
 }
 
-/* Finds or adds the node of a stack; the frames of equal stacks are stored once. */
+/*
+ * Finds or adds the node where a stack ends, TABLE_NONE without a frame. The frames of equal stacks
+ * are stored once.
+ */
 static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t count,
-		     struct node **out, uint32_t *index)
+		     uint32_t *first_frame, uint32_t *index)
 {
 	struct profile_index *lookup = profile->index;
 	struct table *tab = lookup->nodes;
 	uint32_t same = keep_path(lookup, frames, count);
-	struct node key = { .parent = same > 0 ? lookup->path[same - 1] : TABLE_NONE };
+	struct node key = { .parent = same > 0 ? lookup->path[same - 1] : TABLE_NONE }, *end;
 	int err = reserve(&lookup->path, sizeof(*lookup->path), same, count - same,
 			  PROFILE_MAX_FRAMES, &lookup->path_cap);
 
@@ -219,17 +222,22 @@ static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t c
 		lookup->path[lookup->path_count++] = *index;
 	}
 	*index = key.parent;
-	*out = table_entry(tab, key.parent);
-	if ((*out)->is_stack)
+	*first_frame = profile->frame_count;
+	if (count == 0)
 		return 0;
+	end = table_entry(tab, key.parent);
+	if (end->is_stack) {
+		*first_frame = end->first_frame;
+		return 0;
+	}
 
 	err = reserve(&profile->frames, sizeof(*frames), profile->frame_count, count,
 		      PROFILE_MAX_FRAMES, &profile->index->frame_cap);
 	if (err)
 		return err;
 	memcpy(profile->frames + profile->frame_count, frames, count * sizeof(*frames));
-	(*out)->first_frame = profile->frame_count;
-	(*out)->is_stack = true;
+	end->first_frame = profile->frame_count;
+	end->is_stack = true;
 	profile->frame_count += count;
 	return 0;
 }
@@ -279,13 +287,11 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 {
 	struct profile_sample *into;
 	struct sample_key key;
-	struct node *stack;
-	uint32_t index;
+	uint32_t first_frame, index;
 	bool added;
 	int err;
 
-	assert(frame_count > 0);
-	err = add_stack(profile, frames, frame_count, &stack, &key.node);
+	err = add_stack(profile, frames, frame_count, &first_frame, &key.node);
 	err = err ?: add_labels(profile, labels, &key.labels);
 	/* One over the table's maximum: when that is reached, known samples still add up. */
 	err = err
@@ -301,7 +307,7 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 		return 0;
 	}
 	*into = *sample;
-	into->first_frame = stack->first_frame;
+	into->first_frame = first_frame;
 	into->frame_count = frame_count;
 	into->labels = key.labels;
 	profile->sample_count++;
@@ -311,15 +317,9 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 int profile_add_frames(struct profile *profile, const uint32_t *frames, uint32_t count,
 		       uint32_t *first)
 {
-	struct node *stack;
 	uint32_t node;
-	int err;
 
-	assert(count > 0);
-	err = add_stack(profile, frames, count, &stack, &node);
-	if (!err)
-		*first = stack->first_frame;
-	return err;
+	return add_stack(profile, frames, count, first, &node);
 }
 
 int profile_add_thread(struct profile *profile, const struct profile_thread *thread)

@@ -39,8 +39,9 @@ __attribute__((warn_unused_result)) int profile_add_location(struct profile *pro
 __attribute__((warn_unused_result)) int profile_add_line(struct profile *profile, uint32_t location,
 							 uint32_t function, int64_t line);
 /*
- * Adds a sample with at least one frame (indexes of locations). One with the same frames and the
- * same labels in order takes the values in instead. Of the sample the values are read alone.
+ * Adds a sample with its frames (indexes of locations), if it has any. One with the same frames
+ * and the same labels in order takes the values in instead. Of the sample the values are read
+ * alone.
  */
 __attribute__((warn_unused_result)) int profile_add_sample(struct profile *profile,
 							   const struct profile_sample *sample,
@@ -52,7 +53,7 @@ __attribute__((warn_unused_result)) int profile_add_comment(struct profile *prof
 
 /*
  * Appends a run of frames, or finds an equal one, as a sample's: where it begins in profile->frames
- * is stored. count is at least 1.
+ * is stored.
  */
 __attribute__((warn_unused_result)) int profile_add_frames(struct profile *profile,
 							   const uint32_t *frames, uint32_t count,

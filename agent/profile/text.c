@@ -230,6 +230,9 @@ static void write_sample(const struct profile *profile, const struct profile_sam
 		buf_printf(out, " 0x%" PRIx64, parsed_address(&profile->locations[frames[i]]));
 	buf_add_str(out, "\n");
 	write_labels(profile, sample, out);
+	/* Go writes the frame 0 of a stack that was not recorded; of heaps, all are. */
+	if (sample->frame_count == 0 && profile->kind != KIND_HEAP && profile->kind != KIND_ALLOCS)
+		buf_add_str(out, "#\t0x0\n");
 	/* What a thread does is its state, in the runtime or elsewhere. */
 	if (!write_locations(profile, sample, profile->kind == KIND_THREADS, out))
 		write_locations(profile, sample, true, out);

@@ -119,12 +119,19 @@ static void begin_rows(struct reading *reading)
 	reading->has_begun = true;
 }
 
+/* runtime.goexit is no frame, though a block can have been allocated there. */
+static uint32_t intern_record(struct aggregate *agg, const struct golang_record *record)
+{
+	if (record->frame_count == 0)
+		return SNAPSHOT_NO_STACK;
+	return aggregate_intern_stack(agg, record->frames, record->frame_count);
+}
+
 static void add_record(void *arg, const struct golang_record *record)
 {
 	struct reading *reading = arg;
 	const struct aggregate_row row = {
-		.stack = aggregate_intern_stack(reading->aggregate, record->frames,
-						record->frame_count),
+		.stack = intern_record(reading->aggregate, record),
 		.label = reading->label,
 		.bucket = record->id,
 		.block_bytes = record->size,

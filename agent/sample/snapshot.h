@@ -38,6 +38,8 @@ struct snapshot_stack {
 
 /* Of count 0: what found no room, shown as one frame, [overflow]. */
 #define SNAPSHOT_OVERFLOW_STACK 0U
+/* Nothing to show: a thread that could not be caught, a row whose runtime shows no frame of it. */
+#define SNAPSHOT_NO_STACK UINT32_MAX
 
 /* What the counts of a heap's row are. */
 enum snapshot_scale {
@@ -47,7 +49,7 @@ enum snapshot_scale {
 };
 #define SNAPSHOT_FIXED_ONE 65536U
 struct snapshot_row {
-	uint32_t stack;
+	uint32_t stack; /* or SNAPSHOT_NO_STACK */
 	uint32_t label; /* index of the first of its labels; 0: none */
 	uint64_t block_bytes; /* heap and allocs: the size asked for; else 0 */
 	/*
@@ -58,7 +60,6 @@ struct snapshot_row {
 	enum snapshot_scale scale;
 };
 
-#define SNAPSHOT_NO_STACK UINT32_MAX
 #define SNAPSHOT_NO_CREATOR (UINT32_MAX - 1) /* nobody made it: a program's first goroutine */
 
 /* A thread, or a goroutine, at the moment of the snapshot. */

@@ -173,6 +173,19 @@ static void the_overflow_stack_is_one_named_frame(void **state)
 	profile_free(profile);
 }
 
+static void a_row_without_a_stack_has_no_frame(void **state)
+{
+	struct snapshot_row rows[] = { { .stack = SNAPSHOT_NO_STACK, .values = { 3, 0 } } };
+	struct snapshot snap = make_snapshot(rows, 1);
+	struct profile *profile = build_one(KIND_HEAP, &snap, NULL);
+
+	(void)state;
+	assert_int_equal(profile->sample_count, 1);
+	assert_int_equal(profile->samples[0].frame_count, 0);
+	assert_int_equal(profile->location_count, 0);
+	profile_free(profile);
+}
+
 static void differences_subtract_row_by_row(void **state)
 {
 	struct snapshot_row before_rows[] = { { .stack = 1, .values = { 5, 500 } },
@@ -288,6 +301,7 @@ int main(void)
 		cmocka_unit_test(the_main_binary_comes_first_and_unused_mappings_never),
 		cmocka_unit_test(a_location_outside_its_mapping_has_none),
 		cmocka_unit_test(the_overflow_stack_is_one_named_frame),
+		cmocka_unit_test(a_row_without_a_stack_has_no_frame),
 		cmocka_unit_test(differences_subtract_row_by_row),
 		cmocka_unit_test(targets_match_by_number_and_not_by_pid),
 		cmocka_unit_test(a_cpu_profile_begins_where_its_counting_does),

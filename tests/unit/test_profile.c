@@ -195,6 +195,27 @@ static void equal_samples_add_up_and_others_do_not(void **state)
 	profile_free(profile);
 }
 
+static void samples_without_frames_are_told_apart_by_labels(void **state)
+{
+	struct profile *profile = new_profile();
+	uint32_t a = location(profile, PROFILE_NO_MAPPING, 1);
+
+	(void)state;
+	add_sample(profile, NULL, 0, 0, 1);
+	add_sample(profile, (uint32_t[]){ a }, 1, 0, 10);
+	add_sample(profile, NULL, 0, 1, 100);
+	add_sample(profile, NULL, 0, 0, 2);
+	add_sample(profile, (uint32_t[]){ a }, 1, 0, 20);
+	assert_int_equal(profile->sample_count, 3);
+	assert_int_equal(profile->samples[0].frame_count, 0);
+	assert_int_equal(profile->samples[0].values[0], 3);
+	assert_int_equal(profile->samples[1].frame_count, 1);
+	assert_int_equal(profile->samples[1].values[0], 30);
+	assert_int_equal(profile->samples[2].values[0], 100);
+	assert_int_equal(profile->frame_count, 1);
+	profile_free(profile);
+}
+
 static void equal_stacks_share_their_frames(void **state)
 {
 	struct profile *profile = new_profile();
@@ -336,6 +357,7 @@ int main(void)
 		cmocka_unit_test(locations_are_found_by_mapping_and_address),
 		cmocka_unit_test(lines_of_a_location_lie_together_in_order),
 		cmocka_unit_test(equal_samples_add_up_and_others_do_not),
+		cmocka_unit_test(samples_without_frames_are_told_apart_by_labels),
 		cmocka_unit_test(equal_stacks_share_their_frames),
 		cmocka_unit_test(stacks_stay_apart_in_any_order),
 		cmocka_unit_test(frames_without_a_sample_are_shared_with_samples),

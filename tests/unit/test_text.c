@@ -170,6 +170,25 @@ static void inlined_calls_and_lines_have_a_line_each(void **state)
 			     "#\t0x1234\tinlined?by+0x34\t/src/a.c:12\n\n");
 }
 
+/* As Go: a goroutine's return address has no line, and what was not recorded has one of its own. */
+static void a_stack_without_frames_has_lines_as_in_go(void **state)
+{
+	struct profile *heap = new_profile(KIND_HEAP), *create = new_profile(KIND_THREADCREATE);
+	struct profile_sample sample = { .raw = { 1, 32, 1, 32 }, .values = { 1, 32, 1, 32 } };
+	struct profile_labels none = { .count = 0 };
+	struct buf buf;
+
+	(void)state;
+	assert_int_equal(profile_add_sample(heap, &sample, NULL, 0, &none), 0);
+	buf_init(&buf, 1 << 20);
+	assert_int_equal(text_profile(heap, &buf), 0);
+	assert_non_null(strstr(buf.data, "\n1: 32 [1: 32] @\n\n\n# runtime.MemStats\n"));
+	buf_fini(&buf);
+	profile_free(heap);
+	assert_int_equal(profile_add_sample(create, &sample, NULL, 0, &none), 0);
+	assert_text(create, "threadcreate profile: total 1\n1 @\n#\t0x0\n\n");
+}
+
 static void a_full_buffer_is_an_error(void **state)
 {
 	struct profile *profile = new_profile(KIND_HEAP);
@@ -191,6 +210,7 @@ int main(void)
 		cmocka_unit_test(waits_are_contentions_in_nanoseconds),
 		cmocka_unit_test(cpu_time_names_its_columns),
 		cmocka_unit_test(inlined_calls_and_lines_have_a_line_each),
+		cmocka_unit_test(a_stack_without_frames_has_lines_as_in_go),
 		cmocka_unit_test(a_full_buffer_is_an_error),
 	};
 
