@@ -91,7 +91,7 @@ struct profile {
 	struct profile_function *functions;
 	struct profile_line *lines;
 	struct profile_location *locations;
-	uint32_t *frames;
+	const uint32_t *frames;
 	struct profile_labels *label_sets;
 	struct profile_sample *samples;
 	struct profile_thread *threads;

@@ -4,6 +4,7 @@
 #include "base/strtab.h"
 #include "base/table.h"
 #include "profile/utf8.h"
+#include "sample/stacktab.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,25 +16,15 @@
 #define PROFILE_MAX_FUNCTIONS (1U << 21)
 #define PROFILE_MAX_LINES (1U << 22)
 #define PROFILE_MAX_LOCATIONS (1U << 21)
+#define PROFILE_MAX_STACKS (1U << 22)
 #define PROFILE_MAX_FRAMES (1U << 23)
 #define PROFILE_MAX_SAMPLES (1U << 21)
 #define PROFILE_MAX_THREADS (1U << 21)
 #define PROFILE_MAX_PAUSES (1U << 21)
 #define PROFILE_MAX_COMMENTS (1U << 12)
 
-/*
- * A stack is a path in a tree whose nodes are frames, the outermost at the root: stacks of any
- * length get exact identities from keys of one size.
- */
-struct node {
-	uint32_t parent; /* index of a node, or TABLE_NONE */
-	uint32_t location;
-	uint32_t first_frame; /* the stack that ends here, where is_stack */
-	bool is_stack;
-};
-
 struct sample_key {
-	uint32_t node, labels;
+	uint32_t stack, labels;
 };
 
 /*
@@ -41,15 +32,13 @@ struct sample_key {
  * profile's arrays. Their keys are the first fields of their structs.
  */
 struct profile_index {
-	struct table *mappings, *functions, *locations, *comments, *nodes, *label_sets, *samples;
-	uint32_t line_cap, frame_cap, sample_cap, thread_cap, pause_cap, path_cap;
-	uint32_t *path; /* the nodes of the last stack, the outermost first */
-	uint32_t path_count;
+	struct table *mappings, *functions, *locations, *comments, *label_sets, *samples;
+	struct stacktab *stacks;
+	uint32_t line_cap, sample_cap, thread_cap, pause_cap;
 };
 
 #define MAPPING_KEY_BYTES offsetof(struct profile_mapping, has_functions)
 #define LOCATION_KEY_BYTES offsetof(struct profile_location, first_line)
-#define NODE_KEY_BYTES offsetof(struct node, first_frame)
 
 /* Keys are compared as bytes, which must all be fields'. */
 _Static_assert(MAPPING_KEY_BYTES == 3 * sizeof(uint64_t) + 2 * sizeof(uint32_t), "no padding");
@@ -177,69 +166,25 @@ int profile_add_line(struct profile *profile, uint32_t location, uint32_t functi
 	return 0;
 }
 
-/*
- * How many outer frames of the path are this stack's, too: the path is as long as that then. Stacks
- * come in an order in which neighbours are alike.
- */
-static uint32_t keep_path(struct profile_index *index, const uint32_t *frames, uint32_t count)
+/* The frames of equal stacks are stored once. */
+static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t count,
+		     uint32_t *index)
 {
-	const struct table *tab = index->nodes;
-	uint32_t same = 0;
+	struct stacktab *tab = profile->index->stacks;
+	int err;
 
-	while (same < index->path_count && same < count) {
-		const struct node *node = table_entry(tab, index->path[same]);
-
-		if (node->location != frames[count - 1 - same])
-			break;
-		same++;
-	}
-	index->path_count = same;
-	return same;
+	for (uint32_t i = 0; i < count; i++)
+		assert(frames[i] < profile->location_count);
+	err = stacktab_add(tab, frames, count, index);
+	profile->frames = stacktab_frames(tab, &profile->frame_count);
+	return err;
 }
 
-/*
- * Finds or adds the node where a stack ends, TABLE_NONE without a frame. The frames of equal stacks
- * are stored once.
- */
-static int add_stack(struct profile *profile, const uint32_t *frames, uint32_t count,
-		     uint32_t *first_frame, uint32_t *index)
+static uint32_t find_first_frame(const struct profile *profile, uint32_t stack)
 {
-	struct profile_index *lookup = profile->index;
-	struct table *tab = lookup->nodes;
-	uint32_t same = keep_path(lookup, frames, count);
-	struct node key = { .parent = same > 0 ? lookup->path[same - 1] : TABLE_NONE }, *end;
-	int err = reserve(&lookup->path, sizeof(*lookup->path), same, count - same,
-			  PROFILE_MAX_FRAMES, &lookup->path_cap);
+	uint32_t count;
 
-	if (err)
-		return err;
-	for (uint32_t i = count - same; i-- > 0; key.parent = *index) {
-		assert(frames[i] < profile->location_count);
-		key.location = frames[i];
-		err = table_add(tab, &key, index, NULL);
-		if (err)
-			return err;
-		lookup->path[lookup->path_count++] = *index;
-	}
-	*index = key.parent;
-	*first_frame = profile->frame_count;
-	if (count == 0)
-		return 0;
-	end = table_entry(tab, key.parent);
-	if (end->is_stack) {
-		*first_frame = end->first_frame;
-		return 0;
-	}
-
-	err = reserve(&profile->frames, sizeof(*frames), profile->frame_count, count,
-		      PROFILE_MAX_FRAMES, &profile->index->frame_cap);
-	if (err)
-		return err;
-	memcpy(profile->frames + profile->frame_count, frames, count * sizeof(*frames));
-	end->first_frame = profile->frame_count;
-	end->is_stack = true;
-	profile->frame_count += count;
-	return 0;
+	return stacktab_stacks(profile->index->stacks, &count)[stack].first;
 }
 
 static int add_labels(struct profile *profile, const struct profile_labels *labels, uint32_t *index)
@@ -287,11 +232,11 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 {
 	struct profile_sample *into;
 	struct sample_key key;
-	uint32_t first_frame, index;
+	uint32_t index;
 	bool added;
 	int err;
 
-	err = add_stack(profile, frames, frame_count, &first_frame, &key.node);
+	err = add_stack(profile, frames, frame_count, &key.stack);
 	err = err ?: add_labels(profile, labels, &key.labels);
 	/* One over the table's maximum: when that is reached, known samples still add up. */
 	err = err
@@ -307,7 +252,7 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 		return 0;
 	}
 	*into = *sample;
-	into->first_frame = first_frame;
+	into->first_frame = find_first_frame(profile, key.stack);
 	into->frame_count = frame_count;
 	into->labels = key.labels;
 	profile->sample_count++;
@@ -317,9 +262,12 @@ int profile_add_sample(struct profile *profile, const struct profile_sample *sam
 int profile_add_frames(struct profile *profile, const uint32_t *frames, uint32_t count,
 		       uint32_t *first)
 {
-	uint32_t node;
+	uint32_t stack;
+	int err = add_stack(profile, frames, count, &stack);
 
-	return add_stack(profile, frames, count, first, &node);
+	if (!err)
+		*first = find_first_frame(profile, stack);
+	return err;
 }
 
 int profile_add_thread(struct profile *profile, const struct profile_thread *thread)
@@ -402,8 +350,7 @@ static int new_tables(struct profile_index *index)
 		err = table_new(sizeof(uint32_t), sizeof(uint32_t), PROFILE_MAX_COMMENTS,
 				&index->comments);
 	if (!err)
-		err = table_new(NODE_KEY_BYTES, sizeof(struct node), PROFILE_MAX_FRAMES,
-				&index->nodes);
+		err = stacktab_new(PROFILE_MAX_STACKS, PROFILE_MAX_FRAMES, &index->stacks);
 	if (!err)
 		err = table_new(sizeof(struct profile_labels), sizeof(struct profile_labels),
 				PROFILE_MAX_SAMPLES, &index->label_sets);
@@ -449,15 +396,13 @@ void profile_free(struct profile *profile)
 		table_free(profile->index->functions);
 		table_free(profile->index->locations);
 		table_free(profile->index->comments);
-		table_free(profile->index->nodes);
+		stacktab_free(profile->index->stacks);
 		table_free(profile->index->label_sets);
 		table_free(profile->index->samples);
-		free(profile->index->path);
 		free(profile->index);
 	}
 	strtab_free(profile->strings);
 	free(profile->lines);
-	free(profile->frames);
 	free(profile->samples);
 	free(profile->threads);
 	free(profile->pauses);
