@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/aggregate.h"
 #include "sample/aggregate_private.h"
+#include "base/hash.h"
 #include "base/strtab.h"
 #include "base/table.h"
 #include "object/object.h"
@@ -186,6 +187,7 @@ int aggregate_set_mappings(struct aggregate *agg, const struct mapping_list *map
 	free(agg->current);
 	agg->current = current;
 	agg->current_count = mappings->count;
+	memset(agg->recent, 0, sizeof(agg->recent));
 	return 0;
 }
 
@@ -208,12 +210,21 @@ static uint32_t resolve(const struct aggregate *agg, uint64_t address)
 
 static int add_location(struct aggregate *agg, uint64_t address, uint32_t *index)
 {
+	struct recent_location *recent = &agg->recent[hash_fold(address) % RECENT_LOCATIONS];
 	struct location_entry location = { .key.address = address };
+	int err;
 
+	if (recent->address == address && address != 0) {
+		*index = recent->index;
+		return 0;
+	}
 	location.key.mapping = resolve(agg, address);
 	if (location.key.mapping == SNAPSHOT_NO_MAPPING)
 		agg->totals.unmapped_frames++;
-	return add_entry(agg, agg->locations, &location.key, sizeof(location), index);
+	err = add_entry(agg, agg->locations, &location.key, sizeof(location), index);
+	if (!err && location.key.mapping != SNAPSHOT_NO_MAPPING)
+		*recent = (struct recent_location){ .address = address, .index = *index };
+	return err;
 }
 
 static int intern_stack(struct aggregate *agg, const uint32_t *frames, uint32_t count,

@@ -54,6 +54,13 @@ struct sliced_entry {
 	uint32_t stack, pad;
 };
 
+/* A location of what is mapped now, where stacks look for it first: they share most of theirs. */
+struct recent_location {
+	uint64_t address; /* 0: none */
+	uint32_t index;
+};
+#define RECENT_LOCATIONS 256U
+
 struct aggregate {
 	struct aggregate_rates rates;
 	struct aggregate_budget *budget;
@@ -63,6 +70,7 @@ struct aggregate {
 	uint32_t *current; /* indexes of mappings that hold now, by rising address */
 	size_t current_count;
 	struct table *locations;
+	struct recent_location recent[RECENT_LOCATIONS]; /* by the address's hash */
 	struct stacktab *stacks;
 	struct table *labels;
 	uint32_t alloc_label; /* of what is sampled */
