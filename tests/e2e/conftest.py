@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -56,3 +57,14 @@ def folder():
     with tempfile.TemporaryDirectory(prefix="pprofd-e2e-") as path:
         os.chmod(path, 0o755)
         yield pathlib.Path(path)
+
+
+@pytest.fixture
+def tracefs(folder):
+    """The trace's file system, which may be mounted nowhere else."""
+    mount = subprocess.run(["mount", "-t", "tracefs", "nodev", folder], capture_output=True,
+                           text=True, check=False)
+    if mount.returncode:
+        pytest.skip(f"no tracefs: {mount.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

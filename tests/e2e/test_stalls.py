@@ -16,7 +16,7 @@ import pytest
 import cgroups
 import pprof_check
 from harness import Agent, Target, sites, target_path, total, wait_until
-from tracefs import ROOT as TRACEFS, Trace
+from tracefs import Trace
 
 TARGETS = pathlib.Path(__file__).parent.parent / "targets"
 OURS = ("--disable", "alloc,heap,cpu,threads")
@@ -323,14 +323,10 @@ def test_major_faults_are_pauses(folder, target, agent):
     process.stop()
 
 
-traced = pytest.mark.skipif(not (TRACEFS / "instances").exists(), reason="no tracefs")
-
-
-@traced
-def test_waits_for_the_address_space_are_pauses(target, agent):
+def test_waits_for_the_address_space_are_pauses(target, agent, tracefs):
     process = target("stalls", "maps")
     watcher = agent("--pid", process.pid, *OURS)
-    with Trace(process.pid, "mmap_lock/mmap_lock_start_locking",
+    with Trace(tracefs, process.pid, "mmap_lock/mmap_lock_start_locking",
                "mmap_lock/mmap_lock_acquire_returned") as trace:
         process.send()
         process.truth()
@@ -342,14 +338,13 @@ def test_waits_for_the_address_space_are_pauses(target, agent):
     process.stop()
 
 
-@traced
 @pytest.mark.skipif(not cgroups.find("memory"), reason="no cgroup with the memory controller")
-def test_reclaim_is_a_pause(target, agent):
+def test_reclaim_is_a_pause(target, agent, tracefs):
     process = target("stalls", "fill", "/var/tmp/pprofd-e2e-fill", "192")
     watcher = agent("--pid", process.pid, *OURS)
     try:
         with cgroups.Group("memory") as group, \
-                Trace(process.pid, "vmscan/mm_vmscan_memcg_reclaim_begin",
+                Trace(tracefs, process.pid, "vmscan/mm_vmscan_memcg_reclaim_begin",
                       "vmscan/mm_vmscan_memcg_reclaim_end") as trace:
             group.limit_memory(128 << 20)
             group.add(process.pid)

@@ -3,20 +3,18 @@
 
 import collections
 import os
-import pathlib
 import re
 
-ROOT = pathlib.Path("/sys/kernel/tracing")
 LINE = re.compile(r"-(\d+)\s+\[\d+\] \S+\s+(\d+)\.(\d+): (\w+):")
 
 
 class Trace:
-    """with Trace(pid, begin, end) as trace: ...; trace.durations() in nanoseconds."""
+    """with Trace(tracefs, pid, begin, end) as trace: ...; trace.durations() in nanoseconds."""
 
-    def __init__(self, pid, begin, end):
+    def __init__(self, root, pid, begin, end):
         self.pid = pid
         self.begin, self.end = begin, end
-        self.folder = ROOT / "instances" / f"pprofd-e2e-{os.getpid()}"
+        self.folder = root / "instances" / f"pprofd-e2e-{os.getpid()}"
 
     def _switch(self, value):
         for event in (self.begin, self.end):
