@@ -38,8 +38,7 @@ struct snapshot_stack {
 
 /* Of count 0: what found no room, shown as one frame, [overflow]. */
 #define SNAPSHOT_OVERFLOW_STACK 0U
-/* Nothing to show: a thread that could not be caught, a row whose runtime shows no frame of it. */
-#define SNAPSHOT_NO_STACK UINT32_MAX
+#define SNAPSHOT_NO_STACK UINT32_MAX /* a row without frames, a thread that was not caught */
 
 /* What the counts of a heap's row are. */
 enum snapshot_scale {
