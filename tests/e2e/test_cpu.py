@@ -33,12 +33,21 @@ def test_shares_are_within_3_points_after_20_seconds(agent, target):
     process.stop()
 
 
+def burn(process):
+    """Seconds of CPU time that the program has burnt when this returns."""
+    process.send()
+    return process.truth()["burnt_ns"] / 1e9
+
+
 def test_the_rate_is_as_asked(agent, target):
-    process = target("cpu-split")
+    process = target("burner", "500")
     watcher = agent("--pid", process.pid, "--cpu-hz", "499")
-    before = cpu_seconds(process.pid)
-    profile = watcher.profile("profile", query="?seconds=4")
-    spent = cpu_seconds(process.pid) - before
+    with ThreadPoolExecutor(1) as pool:
+        capture = pool.submit(watcher.profile, "profile", None, "?seconds=5")
+        time.sleep(1)
+        spent = burn(process)
+        assert not capture.done()
+        profile = capture.result()
     assert profile.period == pytest.approx(1e9 / 499, abs=1)
     assert total(profile, "samples") == pytest.approx(499 * spent, rel=0.15)
     watcher.stop()
@@ -53,17 +62,24 @@ def test_an_idle_target_has_no_samples_but_types(agent, target):
 
 
 def test_captures_at_the_same_time_each_have_their_span(agent, target):
-    process = target("cpu-split")
-    watcher = agent("--pid", process.pid)
+    process = target("burner", "300")
+    watcher = agent("--pid", process.pid, "--cpu-hz", "999")
     with ThreadPoolExecutor(2) as pool:
-        long = pool.submit(watcher.profile, "profile", None, "?seconds=6")
-        time.sleep(1)
-        short = pool.submit(watcher.profile, "profile", None, "?seconds=2")
-        short, long = short.result(), long.result()
-    assert short.duration_nanos == pytest.approx(2e9, rel=0.3)
-    assert long.duration_nanos == pytest.approx(6e9, rel=0.3)
-    ratio = total(long, "samples") / total(short, "samples")
-    assert ratio == pytest.approx(3, rel=0.3)
+        long = pool.submit(watcher.profile, "profile", None, "?seconds=8")
+        time.sleep(0.5)
+        spent = [burn(process)]
+        short = pool.submit(watcher.profile, "profile", None, "?seconds=3")
+        time.sleep(0.5)
+        spent.append(burn(process))
+        assert not short.done()
+        short = short.result()
+        spent.append(burn(process))
+        assert not long.done()
+        long = long.result()
+    assert short.duration_nanos == pytest.approx(3e9, rel=0.15)
+    assert long.duration_nanos == pytest.approx(8e9, rel=0.15)
+    assert total(short, "samples") == pytest.approx(999 * spent[1], rel=0.15)
+    assert total(long, "samples") == pytest.approx(999 * sum(spent), rel=0.15)
     watcher.stop()
 
 
