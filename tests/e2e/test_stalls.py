@@ -3,6 +3,7 @@
 
 import glob
 import json
+import math
 import os
 import pathlib
 import re
@@ -140,22 +141,39 @@ def test_seconds_is_the_difference(target, agent):
     process.stop()
 
 
-def test_many_short_waits_are_sampled_without_bias(target, agent):
+def nap_often(target, agent):
+    """(truth, found, sampled) of a program's short naps."""
     process = target("stalls", "fast", "10000")
     watcher = agent("--pid", process.pid, *OURS)
     process.send()
     truth = process.truth()
     time.sleep(0.3)
     found = sites(watcher.profile("block"), truth, TYPES)
+    sampled = watcher.metric("pprofd_stacks_total", kind="block")
+    watcher.stop()
+    process.stop()
+    return truth, found, sampled
+
+
+def added(truth, key):
+    return sum(site[key] for site in truth.values())
+
+
+def test_many_short_waits_are_sampled_without_bias(target, agent):
+    """Where the machine held the program up, a few naps were so long that samples tell nothing."""
+    for _ in range(6):
+        truth, found, sampled = nap_often(target, agent)
+        sigma = math.sqrt(added(truth, "count") / sampled * added(truth, "squares"))
+        if 4.5 * sigma < 0.15 * added(truth, "ns"):
+            break
+    else:
+        pytest.fail(f"of six runs none was calm: {truth}")
     for name in truth:
         assert found[name]["contentions"] == near(0.1)(truth[name]["count"]), (found, truth)
     # Between readings of the clock there is also the work of the program itself.
-    assert sum(found[name]["delay"] for name in truth) == \
-        near(0.15)(sum(truth[name]["ns"] for name in truth)), (found, truth)
-    sampled = watcher.metric("pprofd_stacks_total", kind="block")
-    assert sampled < sum(truth[name]["count"] for name in truth) / 5
-    watcher.stop()
-    process.stop()
+    assert sum(site["delay"] for site in found.values()) == near(0.15)(added(truth, "ns")), \
+        (found, truth)
+    assert sampled < added(truth, "count") / 5
 
 
 def compile_or_skip(folder, compiler, *argv):

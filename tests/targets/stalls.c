@@ -31,6 +31,7 @@ static volatile uint64_t sink;
 struct site {
 	const char *name;
 	uint64_t count, ns;
+	double squares; /* of the waits' lengths, in ns^2 */
 };
 
 static void nap(uint64_t ns)
@@ -176,13 +177,32 @@ static const struct way ways[] = {
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
+/* How often the thread has given up its CPU. */
+static long waits_of_thread(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_nvcsw;
+}
+
+static void add_wait(struct site *site, uint64_t ns)
+{
+	site->count++;
+	site->ns += ns;
+	site->squares += (double)ns * (double)ns;
+}
+
+/* Who is late finds the lock free and has not waited. */
 static void measure(const struct way *way, struct pair *pair, struct site *site)
 {
-	uint64_t begin = target_clock_ns(CLOCK_MONOTONIC);
+	long waits = waits_of_thread();
+	uint64_t begin = target_clock_ns(CLOCK_MONOTONIC), length;
 
 	way->wait(pair);
-	site->ns += target_clock_ns(CLOCK_MONOTONIC) - begin;
-	site->count++;
+	length = target_clock_ns(CLOCK_MONOTONIC) - begin;
+	if (waits_of_thread() > waits)
+		add_wait(site, length);
 	if (way->after)
 		way->after(pair);
 }
@@ -217,8 +237,8 @@ static void print_sites(const struct site *sites, size_t count)
 {
 	printf("{");
 	for (size_t i = 0; i < count; i++)
-		printf("%s\"%s\": {\"count\": %" PRIu64 ", \"ns\": %" PRIu64 "}", i ? ", " : "",
-		       sites[i].name, sites[i].count, sites[i].ns);
+		printf("%s\"%s\": {\"count\": %" PRIu64 ", \"ns\": %" PRIu64 ", \"squares\": %g}",
+		       i ? ", " : "", sites[i].name, sites[i].count, sites[i].ns, sites[i].squares);
 	printf("}\n");
 	fflush(stdout);
 }
@@ -244,19 +264,21 @@ static void nap_longer(void)
 	sink++;
 }
 
-/*
- * The clock is read around many, since that is not free beside waits so short. One kind after the
- * other: samples of a mixture would be few of the rarer kind.
- */
+/* One kind after the other: samples of a mixture would be few of the rarer kind. */
 static struct site run_naps(const char *name, void (*take_nap)(void), uint64_t count)
 {
 	uint64_t begin = target_clock_ns(CLOCK_MONOTONIC);
+	struct site site = { .name = name };
 
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t end;
+
 		take_nap();
-	return (struct site){ .name = name,
-			      .count = count,
-			      .ns = target_clock_ns(CLOCK_MONOTONIC) - begin };
+		end = target_clock_ns(CLOCK_MONOTONIC);
+		add_wait(&site, end - begin);
+		begin = end;
+	}
+	return site;
 }
 
 static void run_fast(void)
