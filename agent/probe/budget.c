@@ -13,6 +13,7 @@ void budget_init(struct budget *budget, double percent, const struct budget_cost
 	*budget = (struct budget){
 		.share = percent / 100,
 		.cost = *cost,
+		.sliced_hit_ns = cost->alloc_ns,
 		.balance_ns = percent > 0 ? BUDGET_BURST_NS : 0,
 		.last = *at,
 		.window_ns = at->now_ns,
@@ -31,7 +32,7 @@ static void renew_ratio(struct budget *budget, uint64_t now_ns)
 
 enum budget_step budget_update(struct budget *budget, const struct budget_reading *reading)
 {
-	double hit_ns = budget->step == BUDGET_FULL ? budget->cost.hit_ns : budget->cost.alloc_ns;
+	double hit_ns = budget->step == BUDGET_FULL ? budget->cost.hit_ns : budget->sliced_hit_ns;
 	double cost_ns = (double)(reading->hits - budget->last.hits) * hit_ns;
 	double cpu_ns = reading->cpu_ns > budget->last.cpu_ns
 				? (double)(reading->cpu_ns - budget->last.cpu_ns)
@@ -96,9 +97,7 @@ static double measure_hit(const struct budget *budget, const struct budget_slice
 
 static void plan_next(struct budget *budget, const struct budget_slice *slice)
 {
-	double hit_ns =
-		is_measured(budget, slice) ? measure_hit(budget, slice) : budget->cost.alloc_ns;
-	double cost_ns = (double)slice->hits * hit_ns;
+	double cost_ns = (double)slice->hits * budget->sliced_hit_ns;
 	double cpu_share =
 		slice->since_ns > 0 ? (double)slice->cpu_ns / (double)slice->since_ns : 0;
 	double period_ns = cost_ns > 0 && cpu_share > 0 ? cost_ns / (budget->share * cpu_share)
@@ -135,6 +134,8 @@ double budget_end_slice(struct budget *budget, const struct budget_slice *slice)
 {
 	budget->ticks = budget->ticks * BUDGET_MEMORY + (double)slice->slice_ticks;
 	budget->own_ticks = budget->own_ticks * BUDGET_MEMORY + (double)slice->slice_own_ticks;
+	budget->sliced_hit_ns =
+		is_measured(budget, slice) ? measure_hit(budget, slice) : budget->cost.alloc_ns;
 	plan_next(budget, slice);
 	return find_factor(budget, slice);
 }

@@ -42,6 +42,7 @@ struct budget {
 	double ratio; /* cost over CPU time, over the last second or so */
 	double window_cost_ns, window_cpu_ns; /* since ratio was renewed */
 	double ticks, own_ticks; /* of slices, the last ones mostly */
+	double sliced_hit_ns; /* what a hit costs there: alloc_ns until it is measured */
 	struct budget_reading last;
 	uint64_t window_ns;
 	uint64_t period_ns; /* slices: from the beginning of one to that of the next */

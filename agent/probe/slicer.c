@@ -341,7 +341,8 @@ bool slicer_get(struct slicer *slicer, uint32_t id, struct slicer_state *out)
 	job = find_job(slicer, id);
 	if (job)
 		*out = (struct slicer_state){ job->target.budget.step, job->slices, job->factor,
-					      job->target.budget.period_ns };
+					      job->target.budget.period_ns,
+					      job->target.budget.sliced_hit_ns };
 	pthread_mutex_unlock(&slicer->lock);
 	return job != NULL;
 }

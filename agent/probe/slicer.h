@@ -45,6 +45,7 @@ struct slicer_state {
 	uint64_t slices; /* how many have ended: the number of the last one */
 	double factor; /* what that stands for, see budget_end_slice() */
 	uint64_t period_ns; /* from one to the next */
+	double hit_ns; /* what a hit costs in them */
 };
 
 /* Borrows the kernel. Returns 0, -ENOMEM or -errno of the thread. */

@@ -177,7 +177,7 @@ static void pass_slice(const struct watcher_options *options, struct process *pr
 
 static void tell(const struct watcher_options *options, struct process *process)
 {
-	const struct budget *budget = &process->budget;
+	struct budget *budget = &process->budget;
 	struct storefacts_spending spending = {
 		.ratio = budget->ratio,
 		.budget_percent = options->budget_percent,
@@ -190,6 +190,7 @@ static void tell(const struct watcher_options *options, struct process *process)
 		spending.step = (uint32_t)state.step;
 		spending.slices = state.slices;
 		spending.period_ns = state.period_ns;
+		budget->sliced_hit_ns = state.hit_ns;
 		pass_slice(options, process, &state);
 	}
 	storefacts_set_spending(options->store, process->id, &spending);

@@ -159,6 +159,9 @@ static void a_slice_is_counted_at_the_price_of_allocations(void **state)
 	run(&budget, 500000, 10);
 	budget_end_slice(&budget, &slice);
 	assert_in_range(budget.period_ns, 999 * MS, 1001 * MS);
+	/* 25,000 hits of 1.2 us a second */
+	run(&budget, 25000, 60);
+	assert_true(budget.ratio > 0.0295 && budget.ratio < 0.0305);
 }
 
 /* What a slice of a target beyond its budget stands for, and in how many ms the next one begins. */
@@ -187,6 +190,27 @@ static void ticks_know_better_than_the_price_of_a_hit(void **state)
 	(void)state;
 	/* 41.25 ms were the probes': 3 % of CPU time, of which there is 0.925 a second. */
 	assert_slice(&slice, 101, 1486);
+}
+
+/* What the machine made of a hit since it was priced: 3.33 us in place of 1. */
+static void the_ratio_goes_by_what_hits_took_in_slices(void **state)
+{
+	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
+					    .slice_hits = 12500,
+					    .since_ns = SECOND,
+					    .cpu_ns = 925 * MS,
+					    .hits = 12500,
+					    .slice_ticks = 100,
+					    .slice_own_ticks = 20,
+					    .outside_user_ns = 875 * MS };
+	struct budget budget;
+
+	(void)state;
+	budget_init(&budget, 3, &cost, &start);
+	run(&budget, 500000, 10);
+	budget_end_slice(&budget, &slice);
+	run(&budget, 9000, 60);
+	assert_true(budget.ratio > 0.0290 && budget.ratio < 0.0305);
 }
 
 /* Half of a program's time is system calls of its own, in slices as elsewhere. */
@@ -251,6 +275,7 @@ int main(void)
 		cmocka_unit_test(a_slice_stands_for_work_and_not_for_time),
 		cmocka_unit_test(a_slice_is_counted_at_the_price_of_allocations),
 		cmocka_unit_test(ticks_know_better_than_the_price_of_a_hit),
+		cmocka_unit_test(the_ratio_goes_by_what_hits_took_in_slices),
 		cmocka_unit_test(system_calls_of_its_own_are_no_probes),
 		cmocka_unit_test(a_slice_in_which_the_target_ends_stands_for_itself),
 		cmocka_unit_test(a_few_ticks_tell_nothing),
