@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Allocations and the live heap: exact at interval 1, near the truth at the default."""
 
+import concurrent.futures
 import platform
 import time
 
 import pytest
 
 import pprof_check
-from harness import Agent, HEAP_TYPES, Target, go_pprof, settled_sites, sites, target_path
+from harness import Agent, HEAP_TYPES, Target, go_pprof, settled_sites, sites, target_path, \
+    wait_until
 
 RATE, SECONDS = "50000", "3"
 PRELOADS = ("libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2")
@@ -158,17 +160,21 @@ def test_the_metrics_estimate_the_heap(shared_out):
 
 
 def test_a_difference_counts_its_span_alone(agent, target):
-    """1,000 rounds a second: 3 s hold 3,000 of them, whatever came before."""
-    process = target("known-counts", "1", "14000", "30")
+    process = target("known-counts", "1", "14000", "1")
     watcher = agent("--pid", process.pid, "--alloc-interval", "1")
     process.send()
-    time.sleep(3)
-    delta = watcher.profile("heap", query="?seconds=3")
-    found = sites(delta, ["site_malloc", "site_realloc", "site_keep"])
-    assert found["site_malloc"]["alloc_objects"] == pytest.approx(3000, rel=0.2)
-    assert found["site_realloc"]["alloc_objects"] == pytest.approx(9000, rel=0.2)
-    assert found["site_malloc"]["inuse_objects"] == 0
-    assert found["site_keep"]["inuse_space"] == pytest.approx(3000 / 16 * 64, rel=0.2)
+    before = process.truth()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        asked = pool.submit(watcher.profile, "heap", query="?seconds=10")
+        wait_until(lambda: watcher.is_in_a_span(10), 60, "the span to begin")
+        process.send()
+        after = process.truth()
+        assert not asked.done()
+        delta = asked.result()
+    truth = {site: {kind: after[site][kind] - before[site][kind] for kind in HEAP_TYPES}
+             for site in after}
+    assert truth["site_malloc"]["alloc_objects"] == 1000
+    assert sites(delta, truth) == truth
     watcher.stop()
 
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * known-counts [THREADS [CALLS_PER_SECOND [SECONDS]]]: allocates through every entry point of the
- * allocator and says how often and how much. Waits for a line, counts, prints what a profile must
- * show for each site_ function, and keeps its blocks until stdin ends.
+ * allocator and says how often and how much. At each line it counts, prints what a profile must
+ * show by now for each site_ function, and keeps its blocks until stdin ends.
  */
 #include "target.h"
 
@@ -230,6 +230,18 @@ static void print_truth(void)
 	target_say("}");
 }
 
+static bool run_workers(void)
+{
+	for (unsigned i = 0; i < thread_count; i++) {
+		workers[i].index = i;
+		if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]))
+			return false;
+	}
+	for (uint64_t i = 0; i < thread_count; i++)
+		pthread_join(workers[i].thread, NULL);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t calls_per_second = target_number(argc, argv, 2, 10000);
@@ -242,15 +254,10 @@ int main(int argc, char **argv)
 	if (rounds == 0)
 		return 2;
 	target_say("ready");
-	target_wait_line();
-	for (unsigned i = 0; i < thread_count; i++) {
-		workers[i].index = i;
-		if (pthread_create(&workers[i].thread, NULL, worker_run, &workers[i]))
+	while (target_read_line()) {
+		if (!run_workers())
 			return 1;
+		print_truth();
 	}
-	for (uint64_t i = 0; i < thread_count; i++)
-		pthread_join(workers[i].thread, NULL);
-	print_truth();
-	target_wait_end();
 	return 0;
 }
