@@ -316,6 +316,12 @@ def children(pid):
     return found
 
 
+def task_states(pid):
+    """Of each thread of a process the letter of its state, as in ps."""
+    return [stat.read_text().rsplit(")", 1)[1].split()[0]
+            for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+
+
 def cpu_seconds(pid):
     """User and system time that a process has used."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

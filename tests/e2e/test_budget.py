@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The budget: a target that its probes would slow down is sampled in slices of time, or not at all."""
 
+import signal
 import time
 
 import pytest
 
-from harness import Agent, Target, wait_until
+from harness import Agent, Target, task_states, wait_until
+from memory import CODE, mapped_pages
 import pprof_check
 
 BLOCK = 1000
@@ -23,7 +25,7 @@ def slices(agent):
 
 
 def allocated(agent, function="churn_pair"):
-    return pprof_check.cumulative(agent.profile("allocs"), "alloc_space")[function]
+    return pprof_check.cumulative(agent.profile("allocs"), "alloc_space").get(function, 0)
 
 
 def comments(agent):
@@ -52,12 +54,15 @@ def test_the_cost_stays_within_the_budget(start, churn):
     assert 0 < sum(ratios) / len(ratios) < 0.045, ratios
 
 
-def at_the_end_of_a_slice(agent):
-    """Waits for one, and returns what the profile says of the allocated bytes then, and when."""
-    before = slices(agent)
-    wait_until(lambda: slices(agent) > before, 60, "a slice")
-    now = time.monotonic()
-    return allocated(agent), now
+def at_the_end_of_a_slice(agent, churn):
+    """What the profile says of the allocated bytes, and the truth, of one moment between slices."""
+    while True:
+        before = slices(agent)
+        last = wait_until(lambda: max(slices(agent) - before, 0), 60, "a slice") + before
+        churn.send()
+        found, truth = allocated(agent), churn.truth()["pairs"] * BLOCK
+        if slices(agent) == last:
+            return found, truth
 
 
 def test_what_slices_see_is_scaled_to_the_truth(start, churn):
@@ -65,13 +70,11 @@ def test_what_slices_see_is_scaled_to_the_truth(start, churn):
                   str(churn.pid)).ready()
     wait_until(lambda: slices(agent) >= 5, 60, "slices")
     # What was allocated since a slice is known at the end of the next.
-    before, begin = at_the_end_of_a_slice(agent)
-    while not churn.lines.empty():
-        churn.line()
-    rates = [int(churn.line()) for _ in range(200)]
-    after, end = at_the_end_of_a_slice(agent)
-    truth = sum(rates) / len(rates) * (end - begin) * BLOCK
-    assert 0.7 < (after - before) / truth < 1.4
+    found, truth = at_the_end_of_a_slice(agent, churn)
+    many = slices(agent) + 15
+    wait_until(lambda: slices(agent) >= many, 300, "more slices")
+    later_found, later_truth = at_the_end_of_a_slice(agent, churn)
+    assert 0.7 < (later_found - found) / (later_truth - truth) < 1.4
 
 
 def test_a_call_that_outlasts_its_slice_hides_no_later_ones(start):
@@ -107,8 +110,10 @@ def test_no_budget_means_no_probes(start, churn):
 
 
 def test_a_frugal_target_keeps_its_probes(start):
-    target = start(Target, "known-counts").ready()
+    """Each block is larger than the interval: no hit of these few goes unseen."""
+    target = start(Target, "churn", "1000000", "1000000").ready()
     agent = start(Agent, "--budget", "3", "--pid", str(target.pid)).ready()
+    wait_until(lambda: allocated(agent) >= 500 * 1000000, 60, "hits")
     time.sleep(2)
     assert slices(agent) == 0
     assert "budget" not in comments(agent)
@@ -121,13 +126,32 @@ def test_all_allocations_are_recorded_whatever_that_costs(start, churn):
     assert "budget" not in comments(agent)
 
 
+def stop_in_a_slice(agent, pid, unprobed):
+    """Leaves the agent stopped while its probes are in the target's code."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if mapped_pages(pid, CODE) == unprobed:
+            continue
+        agent.signal(signal.SIGSTOP)
+        wait_until(lambda: set(task_states(agent.pid)) == {"T"}, 20, "the agent to stop")
+        if mapped_pages(pid, CODE) != unprobed:
+            return
+        agent.signal(signal.SIGCONT)
+    raise AssertionError("no slice was seen")
+
+
 def test_a_target_outlives_an_agent_that_dies_in_a_slice(start, churn):
-    for wait in (0.61, 0.63, 0.66, 0.7):
+    unprobed = mapped_pages(churn.pid, CODE)
+    for _ in range(4):
         agent = start(Agent, "--budget", "3", "--pid", str(churn.pid)).ready()
         wait_until(lambda: slices(agent) >= 1, 60, "slices")
-        time.sleep(wait)
+        stop_in_a_slice(agent, churn.pid, unprobed)
         agent.kill()
-        assert churn.is_running()
+        wait_until(lambda: mapped_pages(churn.pid, CODE) == unprobed, 20, "the probes to go")
+        churn.send()
+        before = churn.truth()["pairs"]
+        churn.send()
+        assert churn.truth()["pairs"] >= before
     while not churn.lines.empty():
         churn.line()
     assert int(churn.line()) > 0

@@ -15,7 +15,8 @@ import pytest
 
 import goroutines
 import pprof_check
-from harness import Agent, Process, Target, go_pprof, sites, total, wait_until
+from harness import Agent, Process, Target, go_pprof, sites, task_states, total, \
+    wait_until
 
 TARGETS = pathlib.Path(__file__).parent.parent / "targets"
 OLDER = "[older than the agent's record]"
@@ -307,11 +308,6 @@ def traced(process):
     yield "traced"
     tracer.close_stdin()
     tracer.wait(30)
-
-
-def task_states(pid):
-    return [pathlib.Path(f"/proc/{pid}/task/{tid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            for tid in goroutines.tids(pid)]
 
 
 @pytest.mark.parametrize("hold", [stopped, traced])

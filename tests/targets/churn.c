@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * churn [BYTES [ROUNDS]]: allocates and frees as fast as it can, with so many rounds of other work
- * for each pair, and prints every 100 ms how many pairs a second it managed, until stdin ends.
+ * for each pair, and prints every 100 ms how many pairs a second it managed, until stdin ends. A
+ * line on stdin prints how many pairs there were so far, as JSON.
  */
 #include "target.h"
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define BATCH 256U
 #define REPORT_NS 100000000U
 
 static size_t block_bytes, rounds;
 static volatile unsigned work;
+static _Atomic uint64_t pairs;
 
 static void churn_pair(void)
 {
@@ -23,7 +26,7 @@ static void churn_pair(void)
 
 static void *churn(void *arg)
 {
-	uint64_t since_ns = target_clock_ns(CLOCK_MONOTONIC), pairs = 0;
+	uint64_t since_ns = target_clock_ns(CLOCK_MONOTONIC), since_pairs = 0;
 
 	(void)arg;
 	for (;;) {
@@ -35,10 +38,10 @@ static void *churn(void *arg)
 		now_ns = target_clock_ns(CLOCK_MONOTONIC);
 		if (now_ns - since_ns < REPORT_NS)
 			continue;
-		printf("%" PRIu64 "\n", pairs * 1000000000U / (now_ns - since_ns));
+		printf("%" PRIu64 "\n", (pairs - since_pairs) * 1000000000U / (now_ns - since_ns));
 		fflush(stdout);
 		since_ns = now_ns;
-		pairs = 0;
+		since_pairs = pairs;
 	}
 	return NULL;
 }
@@ -52,6 +55,9 @@ int main(int argc, char **argv)
 	target_say("ready");
 	if (pthread_create(&thread, NULL, churn, NULL))
 		return 1;
-	target_wait_end();
+	while (target_read_line()) {
+		printf("{\"pairs\": %" PRIu64 "}\n", pairs);
+		fflush(stdout);
+	}
 	return 0;
 }
