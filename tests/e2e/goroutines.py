@@ -62,6 +62,12 @@ def comm(pid, tid):
     return pathlib.Path(f"/proc/{pid}/task/{tid}/comm").read_text().rstrip("\n")
 
 
+def waits(pid):
+    """tid -> how often each thread has begun to wait."""
+    return {tid: int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$", pathlib.Path(
+        f"/proc/{pid}/task/{tid}/status").read_text(), re.M)[1]) for tid in tids(pid)}
+
+
 def gdb_frames(pid):
     """tid -> addresses of all frames that are none of inlined calls, innermost first."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
