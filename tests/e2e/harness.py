@@ -229,17 +229,17 @@ class Agent(Process):
     def lost(self, **labels):
         return self.metric("pprofd_samples_lost_total", **labels)
 
-    def is_in_a_span(self, seconds):
-        """Whether a request with so many seconds waits for their end: in poll(), by its timeout."""
+    def spans(self, seconds):
+        """How many requests with so many seconds wait for their end: in poll(), by its timeout."""
+        count = 0
         for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 call, *arguments = (task / "syscall").read_text().split()
             except OSError:  # the thread has ended
                 continue
-            if call == "7" and arguments[1] == "0x2" and \
-                    (seconds - 1) * 1000 < int(arguments[2], 16) <= seconds * 1000:
-                return True
-        return False
+            count += call == "7" and arguments[1] == "0x2" and \
+                (seconds - 1) * 1000 < int(arguments[2], 16) <= seconds * 1000
+        return count
 
     def stop(self, signal_number=signal.SIGTERM):
         """Ends it as an operator would: status 0, and nothing that a sanitizer would print."""

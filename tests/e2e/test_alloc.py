@@ -166,7 +166,7 @@ def test_a_difference_counts_its_span_alone(agent, target):
     before = process.truth()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         asked = pool.submit(watcher.profile, "heap", query="?seconds=10")
-        wait_until(lambda: watcher.is_in_a_span(10), 60, "the span to begin")
+        wait_until(lambda: watcher.spans(10), 60, "the span to begin")
         process.send()
         after = process.truth()
         assert not asked.done()
