@@ -12,6 +12,8 @@ from harness import Agent, HEAP_TYPES, Target, go_pprof, settled_sites, sites, t
     wait_until
 
 RATE, SECONDS = "50000", "3"
+# All events of such a run, should the agent get no CPU before it ends.
+LARGE_RING = {"PPROFD_RING_BYTES": str(64 << 20)}
 PRELOADS = ("libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2")
 
 
@@ -28,7 +30,7 @@ def assert_exact(agent, process):
 @pytest.mark.parametrize("program", ["known-counts", "static-musl"])
 def test_every_count_is_exact_after_attaching(agent, target, program, threads):
     process = target(program, str(threads), RATE, SECONDS)
-    watcher = agent("--pid", process.pid, "--alloc-interval", "1")
+    watcher = agent("--pid", process.pid, "--alloc-interval", "1", env=LARGE_RING)
     assert_exact(watcher, process)
     watcher.stop()
     process.stop()
@@ -38,7 +40,7 @@ def test_every_count_is_exact_after_attaching(agent, target, program, threads):
 @pytest.mark.parametrize("program", ["known-counts", "static-musl"])
 def test_every_count_of_a_command_is_exact(start, program, threads):
     command = [target_path(program), str(threads), RATE, SECONDS]
-    watcher = start(Agent, "--alloc-interval", "1", command=command).ready()
+    watcher = start(Agent, "--alloc-interval", "1", command=command, env=LARGE_RING).ready()
     watcher.expect("ready")
     assert_exact(watcher, Steered(watcher))
     watcher.stop_command()
@@ -63,7 +65,8 @@ def test_every_count_is_exact_the_way_older_kernels_place_probes(agent, target, 
     if mode == "multi" and release < (6, 6):
         pytest.skip("this kernel has no uprobe_multi links")
     process = target("known-counts", "2", RATE, SECONDS)
-    watcher = agent("--pid", process.pid, "--alloc-interval", "1", env={"PPROFD_UPROBES": mode})
+    watcher = agent("--pid", process.pid, "--alloc-interval", "1",
+                    env={"PPROFD_UPROBES": mode, **LARGE_RING})
     assert_exact(watcher, process)
     watcher.stop()
     process.stop()
@@ -72,7 +75,7 @@ def test_every_count_is_exact_the_way_older_kernels_place_probes(agent, target, 
 @pytest.mark.parametrize("library", PRELOADS)
 def test_every_count_is_exact_with_other_allocators(agent, target, library):
     process = target("known-counts", "2", RATE, SECONDS, env={"LD_PRELOAD": library})
-    watcher = agent("--pid", process.pid, "--alloc-interval", "1")
+    watcher = agent("--pid", process.pid, "--alloc-interval", "1", env=LARGE_RING)
     assert library.removeprefix("lib").split(".")[0].split("_")[0] in \
         watcher.get("/debug/pprof/").text
     assert_exact(watcher, process)
