@@ -24,11 +24,11 @@ static void write_time(uint64_t ns, struct buf *out)
 	buf_printf(out, "%s.%06" PRIu64 "Z", text, ns % 1000000000U / 1000U);
 }
 
-/* Names and causes come from the target. */
+/* Names and causes come from the target, and columns end at tabs. */
 static void write_clean(struct buf *out, const char *text)
 {
 	for (; *text != '\0'; text++)
-		buf_printf(out, "%c", (unsigned char)*text <= 0x20 || *text == 0x7f ? '?' : *text);
+		buf_printf(out, "%c", (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
 static void write_frame(const struct profile *profile, uint32_t index, struct buf *out)

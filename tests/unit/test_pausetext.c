@@ -53,7 +53,7 @@ static void they_are_in_the_order_of_their_ends(void **state)
 	assert_string_equal(text,
 			    "# pauses: the last 2: end, seconds, cause, weight, pid, frame\n"
 			    "#\t2023-11-14T22:13:21.000000Z\t0.012346\trun_queue\t3\t42\tspin\n"
-			    "#\t2023-11-14T22:13:22.000001Z\t0.012346\tG1?Pause?x\t3\t42\tcollect\n"
+			    "#\t2023-11-14T22:13:22.000001Z\t0.012346\tG1 Pause?x\t3\t42\tcollect\n"
 			    "\n");
 	free(text);
 }
