@@ -321,26 +321,34 @@ static void count_rows(struct status_kind *kind, const struct aggregate_totals *
 	kind->rows += totals->rows[set];
 }
 
+static void count_sets(struct status *status, const struct aggregate_totals *totals)
+{
+	count_rows(&status->kinds[KIND_HEAP], totals, AGGREGATE_ALLOC);
+	count_rows(&status->kinds[KIND_ALLOCS], totals, AGGREGATE_ALLOC);
+	count_rows(&status->kinds[KIND_PROFILE], totals, AGGREGATE_CPU);
+	count_rows(&status->kinds[KIND_THREADCREATE], totals, AGGREGATE_CREATE);
+	count_rows(&status->kinds[KIND_BLOCK], totals, AGGREGATE_BLOCK);
+	count_rows(&status->kinds[KIND_MUTEX], totals, AGGREGATE_MUTEX);
+	count_rows(&status->kinds[KIND_PAUSES], totals, AGGREGATE_PAUSES);
+}
+
 static void count_kinds(const struct store *store, struct status *status)
 {
+	struct aggregate_totals totals = { .rows = { 0 } };
+
 	for (int kind = 0; kind < KIND_COUNT; kind++)
 		status->kinds[kind].state =
 			kind_state(store, (enum kind)kind, status->kinds[kind].reason);
+	memcpy(totals.samples, store->past_samples, sizeof(totals.samples));
+	count_sets(status, &totals);
 	for (uint32_t i = 0; i < table_end(store->targets); i++) {
 		const struct store_entry *entry;
-		struct aggregate_totals totals;
 
 		if (!table_used(store->targets, i))
 			continue;
 		entry = table_entry(store->targets, i);
 		aggregate_totals(entry->aggregate, &totals);
-		count_rows(&status->kinds[KIND_HEAP], &totals, AGGREGATE_ALLOC);
-		count_rows(&status->kinds[KIND_ALLOCS], &totals, AGGREGATE_ALLOC);
-		count_rows(&status->kinds[KIND_PROFILE], &totals, AGGREGATE_CPU);
-		count_rows(&status->kinds[KIND_THREADCREATE], &totals, AGGREGATE_CREATE);
-		count_rows(&status->kinds[KIND_BLOCK], &totals, AGGREGATE_BLOCK);
-		count_rows(&status->kinds[KIND_MUTEX], &totals, AGGREGATE_MUTEX);
-		count_rows(&status->kinds[KIND_PAUSES], &totals, AGGREGATE_PAUSES);
+		count_sets(status, &totals);
 	}
 	for (size_t i = 0; i < status->target_count; i++) {
 		status->kinds[KIND_THREADS].rows += status->targets[i].threads;

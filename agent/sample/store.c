@@ -71,15 +71,19 @@ struct store_entry *store_find(const struct store *store, uint32_t id)
 	return index == TABLE_NONE ? NULL : table_entry(store->targets, index);
 }
 
-/* What was counted of its stalls stays counted. */
+/* What was counted of it stays counted. */
 static void forget_entry(struct store *store, uint32_t index)
 {
 	struct store_entry *entry = table_entry(store->targets, index);
-	struct stallbook_totals totals;
+	struct stallbook_totals stalls;
+	struct aggregate_totals totals;
 
-	stallbook_totals(entry->stalls, &totals);
-	store->past_stalls.unended += totals.unended;
-	store->past_stalls.unbegun += totals.unbegun;
+	stallbook_totals(entry->stalls, &stalls);
+	store->past_stalls.unended += stalls.unended;
+	store->past_stalls.unbegun += stalls.unbegun;
+	aggregate_totals(entry->aggregate, &totals);
+	for (int set = 0; set < AGGREGATE_ROW_SETS; set++)
+		store->past_samples[set] += totals.samples[set];
 	fini_entry(entry);
 	table_remove(store->targets, index);
 }
@@ -400,6 +404,9 @@ void store_each_live(const struct store *store,
 		if (!table_used(store->targets, i))
 			continue;
 		entry = table_entry(store->targets, i);
+		/* Of what has ended the kernel knows no block, and none was freed. */
+		if (entry->has_ended)
+			continue;
 		each.target = entry->id;
 		aggregate_each_live(entry->aggregate, visit_live, &each);
 	}

@@ -45,7 +45,9 @@ struct store {
 	uint64_t losses[EVENT_SAMPLES_END][EVENT_LOSS_COUNT];
 	uint64_t gone[EVENT_SAMPLES_END]; /* records of targets that are no more */
 	uint64_t malformed;
-	struct stallbook_totals past_stalls; /* of targets that are forgotten */
+	/* Of targets that are forgotten. */
+	struct stallbook_totals past_stalls;
+	uint64_t past_samples[AGGREGATE_ROW_SETS];
 	char missing[EVENT_CAUSE_COUNT][STORE_MISSING_BYTES]; /* "": nothing */
 	struct status_unwind unwind;
 };

@@ -248,6 +248,7 @@ static void targets_that_ended_are_kept_for_a_while(void **state)
 {
 	struct store *store = new_store();
 	const uint64_t end_ns = 100 * SECOND;
+	struct status *status;
 
 	(void)state;
 	assert_int_equal(STORE_KEEP_NS, 60 * SECOND);
@@ -263,6 +264,10 @@ static void targets_that_ended_are_kept_for_a_while(void **state)
 	assert_int_equal(samples_of(store, KIND_PROFILE, 100), 2);
 	store_expire(store, end_ns + STORE_KEEP_NS);
 	assert_int_equal(samples_of(store, KIND_PROFILE, 100), -ESRCH);
+	/* What was counted stays counted: counters do not fall. */
+	status = take_status(store);
+	assert_int_equal(status->kinds[KIND_PROFILE].samples, 2);
+	status_free(status);
 	assert_int_equal(samples_of(store, KIND_PROFILE, 200), 0);
 	store_expire(store, UINT64_MAX);
 	assert_int_equal(target_count(store), 1);
@@ -327,7 +332,7 @@ static void visit(void *arg, uint32_t target, uint64_t id)
 	visited->count++;
 }
 
-static void live_blocks_of_all_targets_are_visited(void **state)
+static void live_blocks_of_all_that_live_are_visited(void **state)
 {
 	struct store *store = new_store();
 	struct visited visited = { 0 };
@@ -344,6 +349,10 @@ static void live_blocks_of_all_targets_are_visited(void **state)
 	assert_int_equal(visited.count, 2);
 	assert_int_equal(visited.targets, 1001);
 	assert_int_equal(visited.ids, 60);
+	store_end_target(store, 1000, SECOND);
+	store_each_live(store, visit, &visited);
+	assert_int_equal(visited.count, 3);
+	assert_int_equal(visited.ids, 80);
 	store_free(store);
 }
 
@@ -358,7 +367,7 @@ int main(void)
 		cmocka_unit_test(targets_that_ended_are_kept_for_a_while),
 		cmocka_unit_test(targets_have_a_number_of_their_own_and_a_maximum),
 		cmocka_unit_test(mappings_are_of_a_target_that_is_there),
-		cmocka_unit_test(live_blocks_of_all_targets_are_visited),
+		cmocka_unit_test(live_blocks_of_all_that_live_are_visited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
