@@ -219,6 +219,12 @@ static bool write_locations(const struct profile *profile, const struct profile_
 	return has_written;
 }
 
+/* Where a thread is and what it waits for, in the runtime or elsewhere. */
+static bool shows_runtime(enum kind kind)
+{
+	return kind == KIND_THREADS || kind == KIND_BLOCK || kind == KIND_MUTEX;
+}
+
 static void write_sample(const struct profile *profile, const struct profile_sample *sample,
 			 struct buf *out)
 {
@@ -233,8 +239,7 @@ static void write_sample(const struct profile *profile, const struct profile_sam
 	/* Go writes the frame 0 of a stack that was not recorded; of heaps, all are. */
 	if (sample->frame_count == 0 && profile->kind != KIND_HEAP && profile->kind != KIND_ALLOCS)
 		buf_add_str(out, "#\t0x0\n");
-	/* What a thread does is its state, in the runtime or elsewhere. */
-	if (!write_locations(profile, sample, profile->kind == KIND_THREADS, out))
+	if (!write_locations(profile, sample, shows_runtime(profile->kind), out))
 		write_locations(profile, sample, true, out);
 	buf_add_str(out, "\n");
 }

@@ -72,6 +72,19 @@ static void write_mapping(const struct profile *profile, const struct profile_lo
 	buf_printf(out, "+0x%" PRIx64, location->address - mapping->start + mapping->offset);
 }
 
+/*
+ * Go's dumps show where a call returns to, and of inlined calls nothing; an address at the
+ * function's very beginning was moved back by nothing, and is left out, too.
+ */
+static void write_go_offset(const struct profile *profile, const struct profile_location *location,
+			    const struct profile_line *line, struct buf *out)
+{
+	const struct profile_line *first = &profile->lines[location->first_line];
+
+	if (line == first + location->line_count - 1 && location->function_offset > 0)
+		buf_printf(out, " +0x%" PRIx64, location->function_offset + 1);
+}
+
 static void write_file(const struct profile *profile, const struct profile_location *location,
 		       const struct profile_line *line, struct buf *out)
 {
@@ -81,8 +94,12 @@ static void write_file(const struct profile *profile, const struct profile_locat
 		path = profile_string(profile, profile->functions[line->function].file);
 	buf_add_str(out, "\t");
 	write_name(out, path[0] != '\0' ? path : "?");
-	buf_printf(out, ":%" PRId64 " +0x%" PRIx64 "\n", line ? line->line : 0,
-		   location->function_offset);
+	buf_printf(out, ":%" PRId64, line ? line->line : 0);
+	if (line && goname_is_source(path))
+		write_go_offset(profile, location, line, out);
+	else
+		buf_printf(out, " +0x%" PRIx64, location->function_offset);
+	buf_add_str(out, "\n");
 }
 
 /* line: NULL where the location has none. */

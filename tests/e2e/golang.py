@@ -159,6 +159,11 @@ def text_blocks(text):
     return blocks
 
 
+def text_frames(text):
+    """All frames that the form debug=1 names."""
+    return {match.groups() for match in map(FRAME_LINE.fullmatch, text.splitlines()) if match}
+
+
 def text_rows(text, keep=lambda stack: True, depth=None):
     """As rows(), of the form debug=1, where leading runtime frames are not named."""
     found = {}
@@ -243,7 +248,7 @@ def bracketed(own, ours, seconds=20, same=lambda answer: answer):
 
 DUMP_HEADER = re.compile(r"goroutine (\d+) \[([^\]]+)\]:(?: ?\{.*\})?")
 DUMP_CREATED = re.compile(r"created by (.+?)(?: in goroutine (\d+))?")
-DUMP_FILE = re.compile(r"\t(.+):(\d+)(?: \+0x[0-9a-f]+)?")
+DUMP_FILE = re.compile(r"\t(.+):(\d+)( \+0x[0-9a-f]+)?")
 DUMP_ELIDED = re.compile(r"\.\.\.(?:\d+|additional) frames elided\.\.\.")
 DUMP_WHOLE_FRAMES = 50  # so many stand before an elision
 
@@ -266,4 +271,20 @@ def dump(text):
                 name = re.sub(r"\([^()]*\)$", "", line)
                 stack.append((name, place[1], int(place[2])))
         found[int(header[1])] = header[2], tuple(stack[:DUMP_WHOLE_FRAMES]), created
+    return found
+
+
+def dump_offsets(text):
+    """
+    {(function, file, line): offsets} of the form debug=2. Without functions that panicked: there
+    nothing was called, and nothing is moved back.
+    """
+    found = collections.defaultdict(set)
+    panicked = False
+    for line, after in zip(text.split("\n"), text.split("\n")[1:]):
+        place = DUMP_FILE.fullmatch(after)
+        if place and not panicked and place[3]:
+            found[re.sub(r"\([^()]*\)$", "", line), place[1], place[2]].add(place[3])
+        if place:
+            panicked = line.startswith("panic(")
     return found

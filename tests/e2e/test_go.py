@@ -126,6 +126,15 @@ def test_goroutine_dump(pair):
     assert not lines, "\n".join(lines[:60])
 
 
+def test_offsets_in_a_goroutine_dump(pair):
+    """Of standing goroutines; a function whose wrapper is left out has one in ours alone."""
+    theirs, ours = (golang.dump_offsets(text) for text in (pair.target.own_text("goroutine", 2),
+                                                           pair.text("goroutine", 2)))
+    common = [key for key in theirs if key in ours and key[0].startswith("main.wait")]
+    assert len(common) > 15
+    assert {key: theirs[key] for key in common} == {key: ours[key] for key in common}
+
+
 def test_threads_were_created_where_the_runtime_says(pair):
     pair.target.get("/threads?count=3")
 
@@ -174,6 +183,10 @@ def test_block_and_mutex(pair):
         assert sum(values[0] for values in ours.values()) >= count * 0.9
         for key, values in theirs.items():
             assert ours[key][1] == pytest.approx(values[1], rel=0.01), key
+        # As text, with the runtime's own frames. Records are only added.
+        before, named, after = (golang.text_frames(text) for text in (
+            pair.target.own_text(kind), pair.text(kind), pair.target.own_text(kind)))
+        assert before <= named <= after and len(before) > 5
 
 
 def top(body, *options):

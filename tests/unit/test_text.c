@@ -189,6 +189,30 @@ static void a_stack_without_frames_has_lines_as_in_go(void **state)
 	assert_text(create, "threadcreate profile: total 1\n1 @\n#\t0x0\n\n");
 }
 
+static void add_runtime_sample(struct profile *profile)
+{
+	struct profile_function function = { .name = string(profile, "runtime.chanrecv1") };
+	uint32_t index, place;
+
+	assert_int_equal(profile_add_function(profile, &function, &index), 0);
+	assert_int_equal(profile_add_location(profile, 0, 0x1300, &place, NULL), 0);
+	assert_int_equal(profile_add_line(profile, place, index, 0), 0);
+	add_sample(profile, (int64_t[]){ 1, 5, 0, 0 }, place, NULL);
+}
+
+/* As Go does: where a thread waits is of interest, where a block is allocated is not. */
+static void the_runtimes_own_frames_are_shown_of_waits(void **state)
+{
+	struct profile *block = new_profile(KIND_BLOCK), *counts = new_profile(KIND_GOROUTINE);
+
+	(void)state;
+	add_runtime_sample(block);
+	assert_text(block, "--- contention:\ncycles/second=1000000000\n5 1 @ 0x1301 0x1235\n"
+			   "#\t0x1300\truntime.chanrecv1+0x0\n" FRAME_0 "\n");
+	add_runtime_sample(counts);
+	assert_text(counts, "goroutine profile: total 1\n1 @ 0x1301 0x1235\n" FRAME_0 "\n");
+}
+
 static void a_full_buffer_is_an_error(void **state)
 {
 	struct profile *profile = new_profile(KIND_HEAP);
@@ -211,6 +235,7 @@ int main(void)
 		cmocka_unit_test(cpu_time_names_its_columns),
 		cmocka_unit_test(inlined_calls_and_lines_have_a_line_each),
 		cmocka_unit_test(a_stack_without_frames_has_lines_as_in_go),
+		cmocka_unit_test(the_runtimes_own_frames_are_shown_of_waits),
 		cmocka_unit_test(a_full_buffer_is_an_error),
 	};
 
