@@ -75,12 +75,12 @@ int control_switch_on(const struct tracee *memory, const struct control *control
 	if (interval_bytes != 0)
 		err = tracee_write(memory, control->at + offsetof(struct sampler, interval_bytes),
 				   &interval_bytes, sizeof(interval_bytes));
-	return err ?: write_switch(memory, control, 1);
+	return err ?: write_switch(memory, control, SAMPLER_ON_BY_AGENT);
 }
 
 int control_switch_off(const struct tracee *memory, const struct control *control)
 {
-	return write_switch(memory, control, 0);
+	return write_switch(memory, control, SAMPLER_OFF);
 }
 
 static uint64_t read_counter(const struct tracee *memory, uint64_t at)

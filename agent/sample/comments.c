@@ -129,17 +129,33 @@ static int comment_stacks(const struct store *store, struct snapshot *snap)
 /* Whether samples bring their weights along. */
 static bool is_weighted(const struct store_entry *entry)
 {
-	return strcmp(entry->source, "usdt") == 0 || strcmp(entry->source, "sampler") == 0;
+	return strcmp(entry->source, "usdt") == 0 || strncmp(entry->source, "sampler", 7) == 0;
 }
 
-static int comment_untracked(const struct aggregate_totals *totals, struct snapshot *snap)
+/* Whether samples are drawn here: by probes, also beside a sampler. */
+static bool has_interval(const struct store_entry *entry, bool has_runtime)
 {
-	if (totals->untracked == 0)
-		return 0;
-	return add_comment(snap,
-			   "inuse is too low: %" PRIu64
-			   " samples found no room in the table of live blocks",
-			   totals->untracked);
+	return entry->source[0] ? strstr(entry->source, "probes") != NULL : !has_runtime;
+}
+
+static int comment_untracked(const struct store_entry *entry, const struct aggregate_totals *totals,
+			     struct snapshot *snap)
+{
+	int err = 0;
+
+	if (totals->untracked > 0)
+		err = add_comment(snap,
+				  "inuse is too low: %" PRIu64
+				  " samples found no room in the table of live blocks",
+				  totals->untracked);
+	if (entry->sampler_untracked > 0)
+		err = err
+			      ?: add_comment(snap,
+					     "inuse is too low: %" PRIu64
+					     " samples found no room in the sampler's set, since "
+					     "the process's start",
+					     entry->sampler_untracked);
+	return err;
 }
 
 static int comment_runtime(const struct store_entry *entry, struct snapshot *snap)
@@ -200,13 +216,14 @@ static int comment_heap(const struct store *store, const struct store_entry *ent
 		err = err
 			      ?: add_comment(snap,
 					     "interval: as the weights say that the process gives");
-	else if (entry->source[0] || !has_runtime)
+	if (has_interval(entry, has_runtime))
 		err = err
 			      ?: add_comment(snap, "interval: %" PRIu64 " bytes",
 					     store->options.rates.alloc_interval);
 	err = err
-		      ?: entry->spending.step == BUDGET_FULL ? comment_untracked(&totals, snap)
-							     : comment_spending(entry, snap);
+		      ?: entry->spending.step == BUDGET_FULL
+			 ? comment_untracked(entry, &totals, snap)
+			 : comment_spending(entry, snap);
 	if (!err && entry->injection[0])
 		err = add_comment(snap, "no sampler was injected: %s", entry->injection);
 	if (!err && snap->rss_bytes > 0)

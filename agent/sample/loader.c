@@ -83,7 +83,9 @@ static void load(const struct loader *loader, const struct watcher_options *opti
 	inject_get_stats(process->injection, &stats);
 	log_info("pid %d: the sampler is in use; a thread was stopped for %.1f ms", process->pid,
 		 (double)stats.stopped_ns / 1e6);
+	/* What is mapped may be as before; who samples is not. */
 	process->is_dirty = true;
+	process->maps_fingerprint = 0;
 }
 
 void loader_serve(struct loader *loader, const struct watcher_options *options,

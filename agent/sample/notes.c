@@ -2,6 +2,7 @@
 #include "sample/notes.h"
 #include "base/log.h"
 #include "base/table.h"
+#include "inject/look.h"
 #include "object/object.h"
 #include "probe/kernel.h"
 #include "probe/uprobe.h"
@@ -243,6 +244,20 @@ static int place_gc(const struct placing *placing, struct object *object,
 	return err;
 }
 
+/*
+ * Whether calls reach the sampler. One that this agent cannot read is believed; where the linker is
+ * just at work, the process is looked at again.
+ */
+static bool is_in_use(struct process *process)
+{
+	struct look look = { .is_used = true };
+	int err = look_at_sampler(process->pid, &look);
+
+	if (err == -EAGAIN)
+		process->maps_fingerprint = 0;
+	return err != -ENOENT && look.is_used;
+}
+
 static int place_otel(const struct placing *placing, struct object *object,
 		      const struct otel_sites *sites)
 {
@@ -250,6 +265,8 @@ static int place_otel(const struct placing *placing, struct object *object,
 	int err = 0;
 
 	if ((placing->finder->sources & source) == 0)
+		return 0;
+	if (sites->is_sampler && !is_in_use(placing->process))
 		return 0;
 	if (!probelist_has(&placing->process->probes, PROBELIST_OTEL, object))
 		err = attach_otel(placing, object, sites);

@@ -183,25 +183,58 @@ static int place_on_allocator(struct process *process, const struct watcher_opti
 	return err == -ESRCH ? err : 0;
 }
 
-/*
- * From now on the process tells of its allocations itself. Of those that probes have seen no free
- * would be: they are forgotten.
- */
-static void leave_to_emitter(struct process *process, const struct watcher_options *options,
-			     const struct notes_found *found)
+/* Of what probes have seen no free would be: the blocks are forgotten. */
+static void forget_probes(struct process *process, const struct watcher_options *options)
 {
 	int err;
 
-	if (probelist_has(&process->probes, PROBELIST_ALLOC, NULL)) {
-		afford_end(options, process);
-		probelist_remove(&process->probes, PROBELIST_ALLOC);
-		err = kernel_forget_blocks(options->kernel, process->host_pid, process->id);
-		process->has_forgotten = true;
-		if (err)
-			log_warn("pid %d: blocks of former probes: %s", process->pid,
-				 strerror(-err));
-	}
-	tell(process, options, "", found->has_sampler ? "sampler" : "usdt", "");
+	if (!probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
+		return;
+	afford_end(options, process);
+	probelist_remove(&process->probes, PROBELIST_ALLOC);
+	err = kernel_forget_blocks(options->kernel, process->host_pid, process->id);
+	process->has_forgotten = true;
+	if (err)
+		log_warn("pid %d: blocks of former probes: %s", process->pid, strerror(-err));
+}
+
+/* Allocators that are called by names of their own, of which the sampler sees nothing. */
+static int place_beside_sampler(struct process *process, const struct watcher_options *options,
+				struct allocator_finder *finder)
+{
+	struct allocator allocator;
+	int err;
+
+	if ((options->sources & SOURCE_PROBES) == 0 || is_killed_by_probes(process->pid))
+		return 0;
+	err = allocator_find(finder, process->pid, &process->mappings, &allocator);
+	if (err)
+		return err;
+	allocator_keep_prefixed(&allocator);
+	err = allocator.count > 0 ? attach_all(process, options, &allocator) : 0;
+	allocator_fini(&allocator);
+	return err;
+}
+
+/* From now on the process tells of its allocations itself. */
+static int leave_to_emitter(struct process *process, const struct watcher_options *options,
+			    struct allocator_finder *finder, const struct notes_found *found)
+{
+	const char *source = found->has_sampler ? "sampler" : "usdt";
+	int err = 0;
+
+	if (!process->is_emitting)
+		forget_probes(process, options);
+	process->is_emitting = true;
+	process->has_sampler = found->has_sampler;
+	if (found->has_sampler)
+		err = place_beside_sampler(process, options, finder);
+	if (err && err != -ESRCH)
+		log_warn("pid %d: allocators beside the sampler: %s", process->pid, strerror(-err));
+	if (probelist_has(&process->probes, PROBELIST_ALLOC, NULL))
+		source = "sampler,probes";
+	tell(process, options, "", source, "");
+	return err == -ESRCH ? err : 0;
 }
 
 /* Returns -ESRCH if the process is gone; other errors cost what cannot be probed, and are told. */
@@ -219,12 +252,11 @@ static int place_probes(struct process *process, const struct watcher_options *o
 	storefacts_set_gc(options->store, process->id, found.gc);
 	if ((options->collect & EVENT_COLLECT_ALLOC) == 0)
 		return 0;
-	if (!found.has_emitter) {
-		probelist_remove(&process->probes, PROBELIST_OTEL);
-		return place_on_allocator(process, options, finders->allocator);
-	}
-	leave_to_emitter(process, options, &found);
-	return 0;
+	if (found.has_emitter)
+		return leave_to_emitter(process, options, finders->allocator, &found);
+	process->is_emitting = process->has_sampler = false;
+	probelist_remove(&process->probes, PROBELIST_OTEL);
+	return place_on_allocator(process, options, finders->allocator);
 }
 
 int process_refresh(struct process *process, const struct watcher_options *options,

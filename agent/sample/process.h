@@ -42,6 +42,8 @@ struct process {
 	bool has_looked_for_go;
 	struct injection *injection; /* the sampler in it; NULL: none */
 	uint32_t inject_tries;
+	bool is_emitting; /* it tells of its allocations itself */
+	bool has_sampler; /* by our sampler */
 	struct budget budget; /* of its allocation probes */
 	bool has_account; /* else the budget is not watched */
 	uint64_t slices; /* that the store knows of */

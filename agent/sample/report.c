@@ -307,7 +307,7 @@ static int fill_target(const struct store *store, struct store_entry *entry,
 	out->budget_step = entry->spending.step;
 	out->slices = entry->spending.slices;
 	count_threads(store, entry, out);
-	out->inuse_is_cut = totals.untracked > 0;
+	out->inuse_is_cut = totals.untracked > 0 || entry->sampler_untracked > 0;
 	if (store->options.is_live && !entry->has_ended)
 		out->rss_bytes = procfs_rss_bytes(entry->pid);
 	return pauselog_copy_causes(stallbook_pauses(entry->stalls), &out->pauses,

@@ -24,6 +24,7 @@ struct store_entry {
 	struct storefacts_spending spending;
 	bool has_spending;
 	char injection[STATUS_REASON_BYTES]; /* why the sampler was not loaded; "" */
+	uint64_t sampler_untracked; /* blocks for which its set had no room */
 	char *refusals[KIND_COUNT]; /* why a kind cannot be given; NULL */
 	struct stallbook *stalls;
 	uint64_t threads_at_start, threads_created;

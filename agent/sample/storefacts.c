@@ -66,3 +66,11 @@ void storefacts_set_injection(struct store *store, uint32_t id, const char *reas
 	if (entry)
 		snprintf(entry->injection, sizeof(entry->injection), "%s", reason);
 }
+
+void storefacts_set_untracked(struct store *store, uint32_t id, uint64_t count)
+{
+	struct store_entry *entry = store_find(store, id);
+
+	if (entry)
+		entry->sampler_untracked = count;
+}

@@ -37,6 +37,8 @@ void storefacts_set_spending(struct store *store, uint32_t id,
 			     const struct storefacts_spending *spending);
 /* Which runtimes' pauses are seen, and which not and why; copied. Shown in comments of pauses. */
 void storefacts_set_gc(struct store *store, uint32_t id, const char *gc);
+/* How many blocks the sampler in it could not follow to their free, since the process's start. */
+void storefacts_set_untracked(struct store *store, uint32_t id, uint64_t count);
 /* Why the sampler was not loaded; copied, shown in comments of heap. */
 void storefacts_set_injection(struct store *store, uint32_t id, const char *reason);
 

@@ -2,12 +2,14 @@
 #include "sample/upkeep.h"
 #include "base/log.h"
 #include "base/table.h"
+#include "inject/look.h"
 #include "probe/kernel.h"
 #include "probe/tables.h"
 #include "sample/process.h"
 #include "sample/reconcile.h"
 #include "sample/recorder.h"
 #include "sample/store.h"
+#include "sample/storefacts.h"
 
 #include <string.h>
 
@@ -89,11 +91,30 @@ static void renew_tables(struct upkeep *upkeep, const struct watcher_options *op
 	upkeep->refusals = totals.refusals;
 }
 
+/* What it could not follow a sampler says nowhere else; and another agent may end its use. */
+static void look_at_samplers(const struct watcher_options *options, const struct table *processes)
+{
+	for (uint32_t i = 0; i < table_end(processes); i++) {
+		struct process *process;
+		struct look look;
+
+		if (!table_used(processes, i))
+			continue;
+		process = table_entry(processes, i);
+		if (!process->has_sampler || look_at_sampler(process->pid, &look))
+			continue;
+		storefacts_set_untracked(options->store, process->id, look.untracked);
+		if (!look.is_used)
+			process->maps_fingerprint = 0;
+	}
+}
+
 void upkeep_serve(struct upkeep *upkeep, const struct watcher_options *options,
 		  const struct table *processes, uint64_t now_ns, bool is_drained)
 {
 	pass_losses(options);
 	pass_totals(options);
+	look_at_samplers(options, processes);
 	if (is_drained)
 		find_lost_frees(upkeep, options);
 	renew_tables(upkeep, options, processes, now_ns);

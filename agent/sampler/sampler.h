@@ -74,12 +74,22 @@ struct sampler_entry {
 	void *real;
 };
 
+/* is_on: others than 0 all mean on. */
+enum sampler_switch {
+	SAMPLER_OFF,
+	SAMPLER_ON, /* as the library comes */
+	SAMPLER_ON_BY_AGENT, /* which has led the calls to it */
+};
+
 struct sampler {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t bytes; /* of this struct */
 	uint32_t entry_count, entry_bytes;
-	/* 0: nothing is sampled; what was is still looked for by free. Written at any time. */
+	/*
+	 * enum sampler_switch. Off, nothing is sampled; what was is still looked for by free.
+	 * Written at any time.
+	 */
 	uint32_t is_on;
 	uint32_t passes_operators; /* the library's own: operator new calls malloc */
 	/*

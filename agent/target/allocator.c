@@ -261,12 +261,38 @@ out:
 	return err;
 }
 
+static bool is_prefixed(const struct allocator_file *file)
+{
+	for (size_t i = 0; i < file->count; i++) {
+		if (file->entries[i].family != ENTRYPOINT_PREFIXED)
+			return false;
+	}
+	return true;
+}
+
+static void fini_file(struct allocator_file *file)
+{
+	object_free(file->object);
+	free(file->entries);
+}
+
+void allocator_keep_prefixed(struct allocator *allocator)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < allocator->count; i++) {
+		if (is_prefixed(&allocator->files[i]))
+			allocator->files[kept++] = allocator->files[i];
+		else
+			fini_file(&allocator->files[i]);
+	}
+	allocator->count = kept;
+}
+
 void allocator_fini(struct allocator *allocator)
 {
-	for (size_t i = 0; i < allocator->count; i++) {
-		object_free(allocator->files[i].object);
-		free(allocator->files[i].entries);
-	}
+	for (size_t i = 0; i < allocator->count; i++)
+		fini_file(&allocator->files[i]);
 	free(allocator->files);
 	*allocator = (struct allocator){ .name = "" };
 }

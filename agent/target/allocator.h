@@ -40,6 +40,11 @@ void allocator_finder_free(struct allocator_finder *finder);
 __attribute__((warn_unused_result)) int allocator_find(struct allocator_finder *finder, pid_t pid,
 						       const struct mapping_list *mappings,
 						       struct allocator *out);
+/*
+ * Leaves of it the files that have prefixed allocators alone: their functions are called by name,
+ * and by no malloc.
+ */
+void allocator_keep_prefixed(struct allocator *allocator);
 void allocator_fini(struct allocator *allocator);
 
 #endif

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where memory samples come from: the cheapest that the target has, or what --source says."""
 
+import re
+import subprocess
 import time
 
 import pytest
@@ -44,6 +46,65 @@ def test_probes_are_used_where_they_are_asked_for(start):
     assert source(agent) == {"probes"}
 
 
+# An allocator that is called by a name of its own, as redis and Rust programs have them.
+PREFIXED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+static char arena[1 << 20];
+static size_t used;
+__attribute__((noinline)) void *je_malloc(size_t size)
+{
+	void *block = arena + used;
+	used += (size + 15) & ~15UL;
+	return block;
+}
+__attribute__((noinline)) void je_free(void *block) { *(volatile char *)block = 0; }
+static void *volatile kept[100];
+__attribute__((noinline)) void site_prefixed(int i) { kept[i] = je_malloc(100); }
+__attribute__((noinline)) void site_plain(int i) { kept[i] = malloc(200); }
+int main(void)
+{
+	puts("ready");
+	fflush(stdout);
+	getchar();
+	for (int i = 0; i < 100; i++)
+		site_prefixed(i);
+	for (int i = 0; i < 40; i++)
+		je_free(kept[i]);
+	for (int i = 0; i < 50; i++)
+		site_plain(i);
+	puts("{\"site_prefixed\": {\"alloc_objects\": 100, \"alloc_space\": 10000, "
+	     "\"inuse_objects\": 60, \"inuse_space\": 6000}, "
+	     "\"site_plain\": {\"alloc_objects\": 50, \"alloc_space\": 10000, "
+	     "\"inuse_objects\": 50, \"inuse_space\": 10000}}");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def prefixed(folder):
+    (folder / "prefixed.c").write_text(PREFIXED)
+    subprocess.run(["gcc", "-O1", "-fno-builtin", "-fno-optimize-sibling-calls", "-o",
+                    folder / "prefixed", folder / "prefixed.c"], check=True)
+    return str(folder / "prefixed")
+
+
+@pytest.mark.parametrize("way", ["preload", "inject"])
+def test_a_prefixed_allocator_is_probed_beside_the_sampler(start, prefixed, way):
+    env = {"LD_PRELOAD": SAMPLER, "PPROFD_ALLOC_INTERVAL": "1"} if way == "preload" else {}
+    options = () if way == "preload" else ("--inject",)
+    target = start(Target, prefixed, env=env).ready()
+    agent = start(Agent, *options, "--alloc-interval", "1", "--pid", str(target.pid)).ready()
+    wait_until(lambda: source(agent) == {"sampler,probes"}, 30, "both sources")
+    target.send()
+    truth = target.truth()
+    assert settled_sites(agent, truth) == truth
+
+
 def test_what_is_not_allowed_is_not_used(start):
     target = preloaded(start, "known-counts")
     agent = start(Agent, "--source", "go", "--pid", str(target.pid)).ready()
@@ -82,6 +143,28 @@ def test_a_target_is_as_it_was_after_the_agent(start, injected):
     again.kill()
     assert target.rate(1) > 0
     target.stop()
+
+
+@pytest.mark.parametrize("end", [Agent.stop, Agent.kill])
+def test_an_agent_that_does_not_inject_sees_what_comes_after_one_that_did(start, injected, end):
+    """Ended, the first one leaves its library idle; killed, it leaves it at work."""
+    target, first = injected("known-counts", options=("--alloc-interval", "1"))
+    end(first)
+    agent = start(Agent, "--alloc-interval", "1", "--pid", str(target.pid)).ready()
+    assert source(agent) == ({"probes"} if end == Agent.stop else {"sampler"})
+    target.send()
+    truth = target.truth()
+    assert settled_sites(agent, truth) == truth
+
+
+def test_a_set_that_is_full_is_told(start):
+    """Of blocks that are never freed the sampler can remember 2^20."""
+    target = preloaded(start, "hoarder", "1200000")
+    agent = start(Agent, "--pid", str(target.pid)).ready()
+    wait_until(lambda: "no room in the sampler's set" in comments(agent), 30, "the comment")
+    untracked = int(re.search(r"(\d+) samples found no room in the sampler", comments(agent))[1])
+    assert 1200000 - 2 ** 20 <= untracked < 1200000
+    assert "at least" in agent.get("/debug/pprof/").text
 
 
 def test_an_injected_sampler_needs_no_budget(injected):
