@@ -14,8 +14,12 @@
  *	priority inheritance		operations of their own
  *
  * musl waits for conditions with the value 2 in a word of the waiter's own stack, the second half
- * of an aligned pair, which a mutex is not. Java monitors and locks, and Go's sync.Mutex, park
- * their threads on condition variables or semaphores: they are no locks here.
+ * of an aligned pair, which a mutex is not; and for the end of a thread with the value 2 in a word
+ * of its struct pthread (detach_state, DT_JOINABLE; src/internal/pthread_impl.h), which begins with
+ * its own address. glibc joins with the thread's number as value, in a futex that is not private:
+ * in a PID namespace that may be 2 or 3, so that process-shared rwlocks are no locks here. Java
+ *monitors and locks, and Go's sync.Mutex, park their threads on condition variables or semaphores:
+ *they are no locks here.
  *
  * Compiles on the host, too, where it is tested.
  */
@@ -30,12 +34,22 @@
 #define FUTEX_OP_WAIT_BITSET 9U
 #define FUTEX_OP_LOCK_PI2 13U
 
+#define FUTEX_OP_PRIVATE 0x80U
+
 #define FUTEX_STACK_BYTES 4096U /* of a waiter's own frames */
+#define FUTEX_JOIN_BYTES 56U /* from the beginning of musl's struct pthread */
 
 struct futex_call {
 	__u64 address, sp;
 	__u32 op, value; /* as the system call took them */
+	__u64 self; /* the word FUTEX_JOIN_BYTES before address, where futex_may_be_join() */
 };
+
+/* Whether self must be known. */
+static inline _Bool futex_may_be_join(const struct futex_call *call)
+{
+	return (call->op & FUTEX_OP_MASK) == FUTEX_OP_WAIT && call->value == 2;
+}
 
 static inline _Bool futex_is_lock(const struct futex_call *call)
 {
@@ -48,11 +62,13 @@ static inline _Bool futex_is_lock(const struct futex_call *call)
 		return 1;
 	case FUTEX_OP_WAIT:
 		if (value == 2)
-			return (call->address & 4) == 0 ||
-			       call->address - call->sp >= FUTEX_STACK_BYTES;
+			return call->self != call->address - FUTEX_JOIN_BYTES &&
+			       ((call->address & 4) == 0 ||
+				call->address - call->sp >= FUTEX_STACK_BYTES);
 		return (value & 0x80000000U) != 0;
 	case FUTEX_OP_WAIT_BITSET:
-		return value == 2 || value == 3 || has_high_bits;
+		return ((value == 2 || value == 3) && (call->op & FUTEX_OP_PRIVATE)) ||
+		       has_high_bits;
 	default:
 		return 0;
 	}

@@ -100,6 +100,9 @@ static __always_inline void describe_wait(struct stall_wait *wait, struct task_s
 				    .value = (__u32)regs->rdx };
 
 	wait->syscall = (__s32)regs->orig_rax;
+	if (wait->syscall == SYSCALL_FUTEX && futex_may_be_join(&futex))
+		bpf_probe_read_user(&futex.self, sizeof(futex.self),
+				    (void *)(futex.address - FUTEX_JOIN_BYTES));
 	if (wait->syscall == SYSCALL_FUTEX && futex_is_lock(&futex)) {
 		wait->cause = EVENT_CAUSE_MUTEX;
 		wait->lock = futex.address;

@@ -25,7 +25,7 @@ TYPES = ("contentions", "delay")
 LOCKS = ("wait_for_mutex", "wait_for_reading", "wait_for_writing")
 STATES = {"wait_for_byte": "read", "wait_for_time": "sleep", "wait_for_condition": "futex",
           "wait_for_epoll": "epoll", "wait_for_mutex": "futex", "wait_for_reading": "futex",
-          "wait_for_writing": "futex"}
+          "wait_for_writing": "futex", "wait_for_join": "futex"}
 
 
 def by_cause(profile, value_type="delay"):

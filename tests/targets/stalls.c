@@ -158,6 +158,22 @@ static void wait_for_epoll(struct pair *pair)
 	close(fd);
 }
 
+static void *nap_once(void *arg)
+{
+	nap(wait_ns);
+	return arg;
+}
+
+static void wait_for_join(struct pair *pair)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, nap_once, pair))
+		abort();
+	pthread_join(thread, NULL);
+	sink++;
+}
+
 struct way {
 	const char *name;
 	void (*wait)(struct pair *pair);
@@ -173,6 +189,7 @@ static const struct way ways[] = {
 	{ "wait_for_time", wait_for_time, NULL, NULL, NULL },
 	{ "wait_for_condition", wait_for_condition, NULL, NULL, NULL },
 	{ "wait_for_epoll", wait_for_epoll, NULL, NULL, NULL },
+	{ "wait_for_join", wait_for_join, NULL, NULL, NULL },
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))

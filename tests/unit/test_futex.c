@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,7 +127,10 @@ static bool read_call(pid_t tid, struct futex_call *call)
 	fclose(file);
 	if (got != 9 || number != SYS_futex)
 		return false;
-	*call = (struct futex_call){ args[0], sp, (uint32_t)args[1], (uint32_t)args[2] };
+	*call = (struct futex_call){ args[0], sp, (uint32_t)args[1], (uint32_t)args[2], 0 };
+	if (futex_may_be_join(call))
+		memcpy(&call->self, (const char *)(uintptr_t)(args[0] - FUTEX_JOIN_BYTES),
+		       sizeof(call->self));
 	return true;
 }
 
@@ -223,16 +227,19 @@ static void others_are_told_by_their_values(void **state)
 		struct futex_call call;
 		bool is_lock;
 	} cases[] = {
-		{ { 0x1000, 0x7000, bitset, 2 }, true }, /* Rust's Mutex */
-		{ { 0x1000, 0x7000, bitset, (1U << 30) | 0x3fffffff }, true }, /* its RwLock */
-		{ { 0x1000, 0x7000, bitset, UINT32_MAX }, false }, /* its parked thread */
-		{ { 0x1004, 0x7000, private_wait, 0x80000010 }, true }, /* musl's mutex */
-		{ { 0x1004, 0x7000, private_wait, UINT32_MAX }, true }, /* its rwlock, written */
-		{ { 0x7054, 0x7000, private_wait, 2 }, false }, /* its condition */
-		{ { 0x7050, 0x7000, private_wait, 2 }, true }, /* a mutex on the stack */
-		{ { 0x7054, 0x7000, private_wait, 0x80000010 }, true }, /* so for musl */
-		{ { 0x1000, 0x7000, private_wait, 0 }, false },
-		{ { 0x1000, 0x7000, 1 | 128, 2 }, false }, /* a wake */
+		{ { 0x1000, 0x7000, bitset, 2, 0 }, true }, /* Rust's Mutex */
+		{ { 0x1000, 0x7000, FUTEX_OP_WAIT_BITSET | 256, 2, 0 }, false }, /* glibc: a join */
+		{ { 0x1038, 0x7000, private_wait, 2, 0x1000 }, false }, /* musl: a join */
+		{ { 0x1038, 0x7000, private_wait, 2, 0x1008 }, true },
+		{ { 0x1000, 0x7000, bitset, (1U << 30) | 0x3fffffff, 0 }, true }, /* its RwLock */
+		{ { 0x1000, 0x7000, bitset, UINT32_MAX, 0 }, false }, /* its parked thread */
+		{ { 0x1004, 0x7000, private_wait, 0x80000010, 0 }, true }, /* musl's mutex */
+		{ { 0x1004, 0x7000, private_wait, UINT32_MAX, 0 }, true }, /* its rwlock, written */
+		{ { 0x7054, 0x7000, private_wait, 2, 0 }, false }, /* its condition */
+		{ { 0x7050, 0x7000, private_wait, 2, 0 }, true }, /* a mutex on the stack */
+		{ { 0x7054, 0x7000, private_wait, 0x80000010, 0 }, true }, /* so for musl */
+		{ { 0x1000, 0x7000, private_wait, 0, 0 }, false },
+		{ { 0x1000, 0x7000, 1 | 128, 2, 0 }, false }, /* a wake */
 	};
 
 	(void)state;
