@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "bpf/pprofd.skel.h"
 #include "probe/stalls.h"
+#include "probe/uprobe.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -71,7 +72,8 @@ static enum kernel_uprobes choose_mode(const struct btf *btf)
 
 	if (has_enumerator(btf, "bpf_attach_type", "BPF_TRACE_UPROBE_SESSION"))
 		best = KERNEL_UPROBES_SESSION;
-	else if (has_enumerator(btf, "bpf_attach_type", "BPF_TRACE_UPROBE_MULTI"))
+	else if (has_enumerator(btf, "bpf_attach_type", "BPF_TRACE_UPROBE_MULTI") &&
+		 uprobe_multi_sees_all_threads())
 		best = KERNEL_UPROBES_MULTI;
 	if (wanted && strcmp(wanted, "single") == 0)
 		return KERNEL_UPROBES_SINGLE;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/uprobe.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -92,6 +93,42 @@ static int add_multi(struct uprobe_set *set, const struct multi *multi)
 	};
 
 	return multi->count > 0 ? add_fd(set, create_link(&attr)) : 0;
+}
+
+/* A program that does nothing, for links that cannot be. */
+static int load_nothing(void)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options,
+		    .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
+
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "nothing", "GPL", insns,
+			     sizeof(insns) / sizeof(insns[0]), &options);
+}
+
+bool uprobe_multi_sees_all_threads(void)
+{
+	uint64_t offset = 0;
+	struct link_create attr = {
+		.attach_type = ATTACH_UPROBE_MULTI,
+		.multi = { .path = (uintptr_t) "/",
+			   .offsets = (uintptr_t)&offset,
+			   .count = 1,
+			   .pid = UINT32_MAX },
+	};
+	int prog_fd = load_nothing(), fd;
+
+	if (prog_fd < 0)
+		return false;
+	attr.prog_fd = (uint32_t)prog_fd;
+	fd = create_link(&attr);
+	close(prog_fd);
+	if (fd >= 0)
+		close(fd);
+	return fd == -EINVAL;
 }
 
 /*

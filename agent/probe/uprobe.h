@@ -10,6 +10,7 @@
 
 #include "probe/kernel.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,13 @@ struct uprobe_place {
 	const struct uprobe_site *sites;
 	size_t count;
 };
+
+/*
+ * Whether a link over many sites sees all threads of its process. Up to 6.6.34 and 6.9.4 it sees
+ * the first alone (46ba0e49b642 "bpf: fix multi-uprobe PID filtering logic"); that change also
+ * refuses a pid below 0 before it looks at the file.
+ */
+bool uprobe_multi_sees_all_threads(void);
 
 /*
  * Places the probes, for that process alone. Waits for the kernel, some 15 ms. Returns 0, or
