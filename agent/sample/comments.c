@@ -297,7 +297,9 @@ static int comment_stalls(const struct store *store, const struct store_entry *e
 						   "are in block");
 	err = err
 		      ?: add_comment(snap, "sampling: of a thread's switches at one place more "
-					   "than 200 a second, one in k, which counts k times");
+					   "than 200 a second, and of what is left of all "
+					   "targets' more than 500 a second and CPU, one in k, "
+					   "which counts k times");
 	if (!err && totals.unended > 0)
 		err = add_comment(snap, "dropped: %" PRIu64 " stalls without end", totals.unended);
 	if (!err && totals.unbegun > 0)

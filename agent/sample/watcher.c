@@ -5,7 +5,6 @@
 #include "base/table.h"
 #include "probe/kernel.h"
 #include "probe/slicer.h"
-#include "probe/stalls.h"
 #include "probe/tables.h"
 #include "sample/afford.h"
 #include "sample/dump.h"
@@ -15,6 +14,7 @@
 #include "sample/process.h"
 #include "sample/recorder.h"
 #include "sample/report.h"
+#include "sample/stallwatch.h"
 #include "sample/store.h"
 #include "sample/threadlist.h"
 #include "sample/upkeep.h"
@@ -49,7 +49,7 @@ struct watcher {
 	uint32_t last_id;
 	struct upkeep upkeep;
 	uint64_t refreshed_ns, budgets_ns;
-	bool has_new; /* targets whose threads are not watched yet */
+	struct stallwatch stallwatch;
 	/* Of the scan under way. */
 	pid_t scan_pid; /* 0: all */
 	bool scan_found;
@@ -65,39 +65,6 @@ struct watcher {
 #define WATCHER_TICK_MS 100
 #define WATCHER_BUDGET_NS 90000000U /* in each tick, and no oftener */
 #define WATCHER_SHARE_NS 5000000U /* who asks so soon is given the same list */
-
-static void pass_missing(const struct watcher *watcher)
-{
-	const struct stalls *stalls = kernel_stalls(watcher->options.kernel);
-
-	for (int cause = 0; cause < EVENT_CAUSE_COUNT; cause++) {
-		const char *what = stalls_missing(stalls, (enum event_cause)cause);
-
-		if (what)
-			store_set_missing(watcher->options.store, (enum event_cause)cause, what);
-	}
-}
-
-/* Switches of all threads of the machine pass the programs: they are there for targets alone. */
-static void follow_stalls(struct watcher *watcher)
-{
-	struct stalls *stalls = kernel_stalls(watcher->options.kernel);
-	int err;
-
-	if ((watcher->options.collect & EVENT_COLLECT_STALLS) == 0)
-		return;
-	if (table_count(watcher->processes) == 0) {
-		stalls_detach(stalls);
-		return;
-	}
-	if (!watcher->has_new)
-		return;
-	watcher->has_new = false;
-	err = stalls_attach(stalls);
-	err = err ?: stalls_adopt(stalls);
-	if (err)
-		log_warn("waits of threads cannot be watched: %s", strerror(-err));
-}
 
 int watcher_new(const struct watcher_options *options, struct watcher **out)
 {
@@ -120,7 +87,7 @@ int watcher_new(const struct watcher_options *options, struct watcher **out)
 		watcher_free(watcher);
 		return err;
 	}
-	pass_missing(watcher);
+	stallwatch_begin(options);
 	*out = watcher;
 	return 0;
 }
@@ -259,7 +226,7 @@ static int add_process(struct watcher *watcher, const struct candidate *from)
 	process->pid = from->pid;
 	process->host_pid = from->host_pid;
 	process->is_pinned = from->is_pinned;
-	watcher->has_new = true;
+	watcher->stallwatch.has_new = true;
 	err = announce(watcher, id, from, exe);
 	err = err ?: kernel_add_target(watcher->options.kernel, from->host_pid, id, 0);
 	err = err
@@ -327,7 +294,7 @@ int watcher_scan(struct watcher *watcher, pid_t *missing)
 			err = -ESRCH;
 		}
 	}
-	follow_stalls(watcher);
+	stallwatch_follow(&watcher->stallwatch, &watcher->options, watcher->processes);
 	return err;
 }
 
@@ -340,7 +307,7 @@ int watcher_add_pid(struct watcher *watcher, pid_t pid)
 	err = kernel_each_task(watcher->options.kernel, visit_task, watcher);
 	if (!err && !watcher->scan_found)
 		err = -ESRCH;
-	follow_stalls(watcher);
+	stallwatch_follow(&watcher->stallwatch, &watcher->options, watcher->processes);
 	return err;
 }
 
@@ -515,7 +482,7 @@ int watcher_tick(struct watcher *watcher, uint64_t now_ns, bool is_drained)
 		watcher->budgets_ns = now_ns;
 		check_budgets(watcher);
 	}
-	follow_stalls(watcher);
+	stallwatch_follow(&watcher->stallwatch, &watcher->options, watcher->processes);
 	if (now_ns - watcher->refreshed_ns >= WATCHER_REFRESH_NS) {
 		watcher->refreshed_ns = now_ns;
 		serve_loader(watcher);

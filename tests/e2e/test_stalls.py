@@ -7,6 +7,7 @@ import math
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -414,6 +415,26 @@ def test_programs_are_attached_only_for_targets(folder, target, agent):
     process.stop()
     wait_until(lambda: not follows_switches(watcher), 10, "the programs to be detached")
     watcher.stop()
+
+
+def test_what_could_not_be_attached_is_refused_and_tried_again(folder, target, agent):
+    path = shutil.copy(target_path("stalls"), folder / "only-target")
+    watcher = agent("--name", "only-target", *OURS)
+    opened = len(os.listdir(f"/proc/{watcher.pid}/fd"))
+    most = resource.prlimit(watcher.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(watcher.pid, resource.RLIMIT_NOFILE, (opened + 10, most[1]))
+    process = target(str(path), "waits", "20")
+    wait_until(lambda: watcher.metric("pprofd_targets") == 1, 10, "the target")
+    answer = watcher.get("/debug/pprof/block")
+    assert answer.status == 501 and b"cannot be watched" in answer.body
+    resource.prlimit(watcher.pid, resource.RLIMIT_NOFILE, most)
+    wait_until(lambda: watcher.get("/debug/pprof/block").status == 200, 10, "the programs")
+    process.send()
+    truth = process.truth()
+    time.sleep(0.3)
+    assert_waits(watcher.profile("block"), truth, STATES)
+    watcher.stop()
+    process.stop()
 
 
 def test_collectors_that_are_off_say_so(target, agent):
