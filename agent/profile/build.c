@@ -228,6 +228,9 @@ static int add_row(struct builder *build, uint32_t index)
 	uint32_t frame_count;
 	int err;
 
+	/* Counts only grow. One of none may have been shown before: the runtime counts itself now. */
+	if (row->values[0] == 0)
+		return 0;
 	if (build->before && index < build->before->row_count)
 		before = &build->before->rows[index];
 	scale_row(build->profile->kind, build->now, row, before, &sample);

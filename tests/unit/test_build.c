@@ -213,6 +213,20 @@ static void differences_subtract_row_by_row(void **state)
 	profile_free(profile);
 }
 
+static void rows_that_are_no_longer_shown_make_no_difference(void **state)
+{
+	struct snapshot_row before_rows[] = { { .stack = 1, .values = { 5, 500 } } };
+	struct snapshot_row now_rows[] = { { .stack = 1, .values = { 0, 0 } },
+					   { .stack = 2, .values = { 3, 30 } } };
+	struct snapshot before = make_snapshot(before_rows, 1), now = make_snapshot(now_rows, 2);
+	struct profile *profile = build_one(KIND_BLOCK, &now, &before);
+
+	(void)state;
+	assert_int_equal(profile->sample_count, 1);
+	assert_int_equal(profile->samples[0].values[0], 3);
+	profile_free(profile);
+}
+
 static void targets_match_by_number_and_not_by_pid(void **state)
 {
 	struct snapshot_row rows[] = { { .stack = 1, .values = { 5, 0 } } };
@@ -303,6 +317,7 @@ int main(void)
 		cmocka_unit_test(the_overflow_stack_is_one_named_frame),
 		cmocka_unit_test(a_row_without_a_stack_has_no_frame),
 		cmocka_unit_test(differences_subtract_row_by_row),
+		cmocka_unit_test(rows_that_are_no_longer_shown_make_no_difference),
 		cmocka_unit_test(targets_match_by_number_and_not_by_pid),
 		cmocka_unit_test(a_cpu_profile_begins_where_its_counting_does),
 		cmocka_unit_test(several_targets_carry_labels_and_share_what_is_equal),
