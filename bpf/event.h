@@ -68,10 +68,9 @@ struct event_head {
 _Static_assert(sizeof(struct event_head) == 24, "layout of the stream");
 
 #define EVENT_FLAG_UNTRACKED 1 /* alloc: not in the live table */
-#define EVENT_SLICE_ONE 65536U
-#define EVENT_FLAG_SLICED                                                                          \
-	2 /* alloc: weight_bytes is the slice's factor, in EVENT_SLICE_ONE-ths                     \
-	   */
+#define EVENT_FLAG_SLICED 2 /* alloc: weight_bytes is the slice's factor */
+#define EVENT_FLAG_RUNNABLE 4 /* stall: waits for a CPU, mostly too shortly to be counted */
+#define EVENT_SLICE_ONE 65536U /* of that factor */
 
 struct event_sample {
 	struct event_head head;

@@ -51,7 +51,7 @@ static __always_inline void end(enum event_cause cause)
 		wait.weight = MEMSTALL_WHOLE_NS / ((now_ns - wait.start_ns) | 1);
 	if (!is_due(thread, wait.weight) || !stall_is_current(thread, task))
 		return;
-	wait.id = stall_send_stack(thread->target);
+	wait.id = stall_send_stack(thread->target, 0);
 	if (wait.id)
 		stall_send_end(&wait, thread->target, task->pid, now_ns, 0);
 }

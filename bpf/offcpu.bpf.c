@@ -168,7 +168,8 @@ static __always_inline void on_leave(struct stall_thread *thread, struct task_st
 		describe_wait(wait, task, regs);
 	if (thread->open_ns && wait->cause == EVENT_CAUSE_MAJOR_FAULT)
 		wait->cause = EVENT_CAUSE_BLOCK;
-	wait->id = stall_send_stack(thread->target);
+	wait->id = stall_send_stack(thread->target,
+				    cause == EVENT_CAUSE_RUN_QUEUE ? EVENT_FLAG_RUNNABLE : 0);
 }
 
 /*

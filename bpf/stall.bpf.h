@@ -78,10 +78,10 @@ static __always_inline bool stall_is_current(struct stall_thread *thread, struct
 	return thread->target != 0;
 }
 
-/* Sends the current thread's stack. Returns the stall's number, or 0. */
-static __always_inline __u64 stall_send_stack(__u32 target)
+/* Sends the current thread's stack with EVENT_FLAG_*. Returns the stall's number, or 0. */
+static __always_inline __u64 stall_send_stack(__u32 target, __u16 flags)
 {
-	struct sample_request request = { .kind = EVENT_STALL, .target = target };
+	struct sample_request request = { .kind = EVENT_STALL, .flags = flags, .target = target };
 
 	request.id = __sync_fetch_and_add(&stall_last_id, 1) + 1;
 	walk_start_at_user(&request.start);

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STALLBOOK_MAX_LOCKS 4096U
 
@@ -58,9 +59,27 @@ void stallbook_free(struct stallbook *book)
 	free(book);
 }
 
+/* NULL where there is no memory. */
+static struct event_sample *copy_sample(const struct event_sample *sample)
+{
+	struct event_sample *copy = malloc(sample->head.bytes);
+
+	return copy ? memcpy(copy, sample, sample->head.bytes) : NULL;
+}
+
+/*
+ * Stacks are kept for the target's life: those at any instruction where a thread was preempted for
+ * a moment would fill the table that heap and CPU share.
+ */
 void stallbook_begin(struct stallbook *book, const struct event_sample *sample)
 {
-	stallpairs_begin(book->pairs, sample->id, aggregate_find_stack(book->aggregate, sample));
+	struct stallpairs_stack stack = { .sample = NULL };
+
+	if (sample->head.flags & EVENT_FLAG_RUNNABLE)
+		stack.sample = copy_sample(sample);
+	if (!stack.sample)
+		stack.stack = aggregate_find_stack(book->aggregate, sample);
+	stallpairs_begin(book->pairs, sample->id, &stack);
 }
 
 /* A stall, or a part of one, as it is counted. */
@@ -152,12 +171,24 @@ static void count_queued(struct stallbook *book, const struct event_stall_end *e
 	count_pause(book, &queued, &counted, realtime_ns);
 }
 
+/* Of a wait for a CPU. */
+static bool is_counted(const struct stallbook *book, const struct event_stall_end *end)
+{
+	return (book->options.collect & EVENT_COLLECT_PAUSES) != 0 &&
+	       end->duration_ns >= STALL_QUEUE_NS;
+}
+
 void stallbook_end(struct stallbook *book, const struct event_stall_end *end, uint64_t realtime_ns)
 {
 	struct counted counted = { 0, 0, end->duration_ns, end->weight };
+	struct stallpairs_stack stack;
 
-	if (!stallpairs_end(book->pairs, end->id, &counted.stack))
+	if (!stallpairs_end(book->pairs, end->id, &stack))
 		return;
+	if (stack.sample && is_counted(book, end))
+		stack.stack = aggregate_find_stack(book->aggregate, stack.sample);
+	free(stack.sample);
+	counted.stack = stack.stack;
 	switch (end->cause) {
 	case EVENT_CAUSE_MUTEX:
 		count_mutex(book, end, counted.stack);
@@ -167,7 +198,7 @@ void stallbook_end(struct stallbook *book, const struct event_stall_end *end, ui
 		count_queued(book, end, counted.stack, realtime_ns);
 		break;
 	case EVENT_CAUSE_RUN_QUEUE:
-		if (end->duration_ns >= STALL_QUEUE_NS)
+		if (is_counted(book, end))
 			count_pause(book, end, &counted, realtime_ns);
 		break;
 	case EVENT_CAUSE_MAJOR_FAULT:

@@ -7,7 +7,7 @@
 
 struct entry {
 	uint64_t id; /* the table's key */
-	uint32_t stack, pad;
+	struct stallpairs_stack stack;
 };
 
 struct stallpairs {
@@ -31,14 +31,6 @@ int stallpairs_new(struct stallpairs **out)
 	return 0;
 }
 
-void stallpairs_free(struct stallpairs *pairs)
-{
-	if (!pairs)
-		return;
-	table_free(pairs->waiting);
-	free(pairs);
-}
-
 /* Drops the entries up to this id. */
 static void drop_until(struct stallpairs *pairs, uint64_t last_id)
 {
@@ -50,9 +42,19 @@ static void drop_until(struct stallpairs *pairs, uint64_t last_id)
 		entry = table_entry(pairs->waiting, i);
 		if (entry->id > last_id)
 			continue;
+		free(entry->stack.sample);
 		table_remove(pairs->waiting, i);
 		pairs->unended++;
 	}
+}
+
+void stallpairs_free(struct stallpairs *pairs)
+{
+	if (!pairs)
+		return;
+	drop_until(pairs, UINT64_MAX);
+	table_free(pairs->waiting);
+	free(pairs);
 }
 
 /* The older part by id, which is at least one: in one go, since it takes a look at all. */
@@ -72,7 +74,7 @@ static void make_room(struct stallpairs *pairs)
 	drop_until(pairs, least + (most - least) / 2);
 }
 
-void stallpairs_begin(struct stallpairs *pairs, uint64_t id, uint32_t stack)
+void stallpairs_begin(struct stallpairs *pairs, uint64_t id, const struct stallpairs_stack *stack)
 {
 	struct entry *entry;
 	uint32_t index;
@@ -82,15 +84,18 @@ void stallpairs_begin(struct stallpairs *pairs, uint64_t id, uint32_t stack)
 		make_room(pairs);
 	if (table_add(pairs->waiting, &id, &index, &added)) {
 		pairs->unended++;
+		free(stack->sample);
 		return;
 	}
-	if (!added)
-		pairs->unended++;
 	entry = table_entry(pairs->waiting, index);
-	entry->stack = stack;
+	if (!added) {
+		pairs->unended++;
+		free(entry->stack.sample);
+	}
+	entry->stack = *stack;
 }
 
-bool stallpairs_end(struct stallpairs *pairs, uint64_t id, uint32_t *stack)
+bool stallpairs_end(struct stallpairs *pairs, uint64_t id, struct stallpairs_stack *stack)
 {
 	uint32_t index = table_find(pairs->waiting, &id);
 

@@ -11,7 +11,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct event_sample;
 struct stallpairs;
+
+struct stallpairs_stack {
+	uint32_t stack; /* where sample is NULL */
+	struct event_sample
+		*sample; /* from malloc(), of a stack that is only looked up at the end */
+};
 
 /* So many wait at once; for more the oldest go. */
 #define STALLPAIRS_MAX 16384U
@@ -20,11 +27,14 @@ struct stallpairs;
 __attribute__((warn_unused_result)) int stallpairs_new(struct stallpairs **out);
 void stallpairs_free(struct stallpairs *pairs);
 
-/* Remembers the stack. Ids rise with time, more or less; one that is there takes the new stack. */
-void stallpairs_begin(struct stallpairs *pairs, uint64_t id, uint32_t stack);
+/*
+ * Remembers the stack, and owns its sample. Ids rise with time, more or less; one that is there
+ * takes the new stack.
+ */
+void stallpairs_begin(struct stallpairs *pairs, uint64_t id, const struct stallpairs_stack *stack);
 
-/* Takes the stack of this id. Returns false where there is none. */
-bool stallpairs_end(struct stallpairs *pairs, uint64_t id, uint32_t *stack);
+/* Takes the stack of this id, its sample to be freed. Returns false where there is none. */
+bool stallpairs_end(struct stallpairs *pairs, uint64_t id, struct stallpairs_stack *stack);
 
 /* No more ends will come. */
 void stallpairs_close(struct stallpairs *pairs);

@@ -38,6 +38,17 @@ static void tear_down(struct fixture *fixture)
 	aggregate_free(fixture->aggregate);
 }
 
+static uint32_t count_stacks(const struct fixture *fixture)
+{
+	struct snapshot *snap;
+	uint32_t count;
+
+	assert_int_equal(aggregate_snapshot(fixture->aggregate, KIND_PAUSES, &snap), 0);
+	count = snap->stack_count;
+	snapshot_free(snap);
+	return count;
+}
+
 /* A stall at this address with this end, whose id is filled in. */
 static void stall(struct fixture *fixture, uint64_t address, struct event_stall_end end)
 {
@@ -47,6 +58,8 @@ static void stall(struct fixture *fixture, uint64_t address, struct event_stall_
 	} space = { .sample = { .head.bytes = sizeof(space), .frame_count = 1 } };
 
 	space.sample.frames[0] = address;
+	if (end.cause == EVENT_CAUSE_RUN_QUEUE)
+		space.sample.head.flags = EVENT_FLAG_RUNNABLE;
 	space.sample.id = end.id = ++fixture->id;
 	end.weight = end.weight ? end.weight : 1;
 	assert_true(stall_is_sane(&end));
@@ -248,9 +261,30 @@ static void halves_are_counted_and_dropped(void **state)
 	tear_down(&f);
 }
 
+static void stacks_of_short_waits_for_a_cpu_are_not_kept(void **state)
+{
+	struct event_stall_end end = { .cause = EVENT_CAUSE_RUN_QUEUE,
+				       .duration_ns = STALL_QUEUE_NS - 1 };
+	struct fixture f;
+	uint32_t before;
+
+	(void)state;
+	set_up(&f, EVENT_COLLECT_STALLS, false);
+	before = count_stacks(&f);
+	for (uint64_t i = 0; i < 100; i++)
+		stall(&f, 0x1000 + i, end);
+	assert_int_equal(count_stacks(&f), before);
+	end.duration_ns++;
+	stall(&f, 0x1000, end);
+	assert_int_equal(count_stacks(&f), before + 1);
+	expect(&f, KIND_PAUSES, "cause", "run_queue", SUM(1, STALL_QUEUE_NS));
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stacks_of_short_waits_for_a_cpu_are_not_kept),
 		cmocka_unit_test(waits_are_blocks_and_locks_also_mutexes),
 		cmocka_unit_test(the_queue_behind_a_wait_is_a_pause),
 		cmocka_unit_test(pauses_have_their_causes),

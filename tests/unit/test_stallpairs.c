@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/stallpairs.h"
+#include "bpf/event.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -16,20 +18,35 @@ static struct stallpairs *new_pairs(void)
 	return pairs;
 }
 
+static void begin(struct stallpairs *pairs, uint64_t id, uint32_t stack)
+{
+	stallpairs_begin(pairs, id, &(struct stallpairs_stack){ .stack = stack });
+}
+
+static bool end(struct stallpairs *pairs, uint64_t id, uint32_t *stack)
+{
+	struct stallpairs_stack found;
+
+	if (!stallpairs_end(pairs, id, &found))
+		return false;
+	*stack = found.stack;
+	return true;
+}
+
 static void an_end_finds_its_stack_once(void **state)
 {
 	struct stallpairs *pairs = new_pairs();
 	uint32_t stack = 0;
 
 	(void)state;
-	stallpairs_begin(pairs, 7, 70);
-	stallpairs_begin(pairs, 8, 80);
-	assert_true(stallpairs_end(pairs, 8, &stack));
+	begin(pairs, 7, 70);
+	begin(pairs, 8, 80);
+	assert_true(end(pairs, 8, &stack));
 	assert_int_equal(stack, 80);
-	assert_true(stallpairs_end(pairs, 7, &stack));
+	assert_true(end(pairs, 7, &stack));
 	assert_int_equal(stack, 70);
 	assert_int_equal(stallpairs_unbegun(pairs), 0);
-	assert_false(stallpairs_end(pairs, 7, &stack));
+	assert_false(end(pairs, 7, &stack));
 	assert_int_equal(stallpairs_unbegun(pairs), 1);
 	assert_int_equal(stallpairs_unended(pairs), 0);
 	stallpairs_free(pairs);
@@ -42,12 +59,12 @@ static void what_waits_when_the_target_ends_is_dropped(void **state)
 	uint32_t stack;
 
 	(void)state;
-	stallpairs_begin(pairs, 1, 10);
-	stallpairs_begin(pairs, 2, 20);
-	assert_true(stallpairs_end(pairs, 1, &stack));
+	begin(pairs, 1, 10);
+	begin(pairs, 2, 20);
+	assert_true(end(pairs, 1, &stack));
 	stallpairs_close(pairs);
 	assert_int_equal(stallpairs_unended(pairs), 1);
-	assert_false(stallpairs_end(pairs, 2, &stack));
+	assert_false(end(pairs, 2, &stack));
 	stallpairs_free(pairs);
 }
 
@@ -57,10 +74,10 @@ static void an_id_that_comes_again_replaces(void **state)
 	uint32_t stack;
 
 	(void)state;
-	stallpairs_begin(pairs, 1, 10);
-	stallpairs_begin(pairs, 1, 11);
+	begin(pairs, 1, 10);
+	begin(pairs, 1, 11);
 	assert_int_equal(stallpairs_unended(pairs), 1);
-	assert_true(stallpairs_end(pairs, 1, &stack));
+	assert_true(end(pairs, 1, &stack));
 	assert_int_equal(stack, 11);
 	stallpairs_free(pairs);
 }
@@ -74,14 +91,31 @@ static void beyond_the_most_the_oldest_are_dropped(void **state)
 
 	(void)state;
 	for (uint64_t id = 1; id <= count; id++)
-		stallpairs_begin(pairs, id << 40, (uint32_t)id);
+		begin(pairs, id << 40, (uint32_t)id);
 	for (uint64_t id = count - STALLPAIRS_MAX / 4; id <= count; id++) {
-		assert_true(stallpairs_end(pairs, id << 40, &stack));
+		assert_true(end(pairs, id << 40, &stack));
 		assert_int_equal(stack, id);
 		found++;
 	}
 	stallpairs_close(pairs);
 	assert_int_equal(stallpairs_unended(pairs) + found, count);
+	stallpairs_free(pairs);
+}
+
+/* Whatever becomes of them: AddressSanitizer looks for those that are left. */
+static void samples_are_handed_over_or_freed(void **state)
+{
+	struct stallpairs *pairs = new_pairs();
+	struct stallpairs_stack stack;
+
+	(void)state;
+	for (uint64_t id = 1; id <= 4; id++) {
+		stack.sample = calloc(1, sizeof(*stack.sample));
+		stallpairs_begin(pairs, id < 4 ? id : 1, &stack);
+	}
+	assert_true(stallpairs_end(pairs, 2, &stack));
+	assert_non_null(stack.sample);
+	free(stack.sample);
 	stallpairs_free(pairs);
 }
 
@@ -91,6 +125,7 @@ int main(void)
 		cmocka_unit_test(an_end_finds_its_stack_once),
 		cmocka_unit_test(what_waits_when_the_target_ends_is_dropped),
 		cmocka_unit_test(an_id_that_comes_again_replaces),
+		cmocka_unit_test(samples_are_handed_over_or_freed),
 		cmocka_unit_test(beyond_the_most_the_oldest_are_dropped),
 	};
 
