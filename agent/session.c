@@ -386,7 +386,7 @@ static int on_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_set
 	const struct desk_source source = store_source(session->store);
 
 	if (session->watcher)
-		watcher_prepare(session->watcher, kind, pid, fetch_now, session);
+		watcher_prepare(session->watcher, kind, pid > 0 ? pid : 0, fetch_now, session);
 	return source.snapshot(source.arg, kind, pid, out, reason);
 }
 

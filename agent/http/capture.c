@@ -50,18 +50,21 @@ int capture_take(const struct capture_options *options, struct capture *out,
 		 char reason[DESK_REASON_BYTES])
 {
 	struct capture capture = { 0 };
+	pid_t pid = options->pid;
 	int err;
 
 	reason[0] = '\0';
 	if (options->is_difference) {
-		err = desk_snapshot(options->desk, options->kind, options->pid, &capture.before,
-				    reason);
+		/* Who had ended before is in both. */
+		if (pid == DESK_ALL)
+			pid = DESK_ALL_AND_ENDED;
+		err = desk_snapshot(options->desk, options->kind, pid, &capture.before, reason);
 		if (!err && options->seconds > 0)
 			err = wait_through_gate(options);
 		if (err)
 			goto out;
 	}
-	err = desk_snapshot(options->desk, options->kind, options->pid, &capture.now, reason);
+	err = desk_snapshot(options->desk, options->kind, pid, &capture.now, reason);
 out:
 	if (err)
 		capture_fini(&capture);

@@ -15,10 +15,14 @@ struct desk;
 
 #define DESK_REASON_BYTES 160
 
+/* In place of a pid: all targets that live; of what is counted, also those that have just ended. */
+#define DESK_ALL 0
+#define DESK_ALL_AND_ENDED (-1)
+
 /* What the pipeline's thread answers with. Both run on that thread and must not block. */
 struct desk_source {
 	/*
-	 * Stores a set for this kind of the target pid (0: all). Returns 0; -ESRCH if that pid is
+	 * Stores a set for this kind of the target pid, or DESK_*. Returns 0; -ESRCH if that pid is
 	 * no target; -ENOTSUP with the reason written; -ENOMEM.
 	 */
 	int (*snapshot)(void *arg, enum kind kind, pid_t pid, struct snapshot_set **out,

@@ -114,13 +114,16 @@ static bool has_live(const struct store *store)
 }
 
 /*
- * All targets together are those that live, or the last ones if none does; for CPU, of which a span
- * is asked for, also those that ended in it. One pid is the newest image that had it.
+ * All targets together are those that live, or the last ones if none does. Of what is counted over
+ * a span also those that ended in it, which nothing is live of: the heap is not such a kind. One
+ * pid is the newest image that had it.
  */
 static bool is_wanted(const struct store *store, const struct store_entry *entry, enum kind kind,
 		      pid_t pid)
 {
-	if (pid == 0)
+	if (pid == DESK_ALL_AND_ENDED && kind != KIND_HEAP)
+		return true;
+	if (pid == DESK_ALL || pid == DESK_ALL_AND_ENDED)
 		return !entry->has_ended || kind == KIND_PROFILE || !has_live(store);
 	if (entry->pid != pid)
 		return false;
@@ -212,7 +215,7 @@ static int gather(const struct store *store, enum kind kind, pid_t pid, struct s
 		explain_without(without, kind, reason);
 		return -ENOTSUP;
 	}
-	if (set->count == 0 && pid != 0)
+	if (set->count == 0 && pid > 0)
 		return -ESRCH;
 	qsort(set->items, set->count, sizeof(struct snapshot *), by_age);
 	return 0;

@@ -4,6 +4,7 @@
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -157,6 +158,21 @@ def test_a_target_that_ends_keeps_its_profiles_for_a_while(agent, target):
     for name, site in truth.items():
         assert found[name]["alloc_space"] == site["alloc_space"], name
     assert watcher.get("/-/healthy").status == 200
+    watcher.stop()
+
+
+def test_a_difference_holds_what_ended_within_it(agent, target):
+    process, other = target("known-counts", "1", "2000", "1"), target("known-counts")
+    watcher = agent("--pid", process.pid, "--pid", other.pid, "--alloc-interval", "1")
+    with ThreadPoolExecutor(1) as pool:
+        capture = pool.submit(watcher.profile, "allocs", None, "?seconds=6")
+        time.sleep(1)
+        process.send()
+        truth = process.truth()
+        process.stop()
+        found = sites(capture.result(), truth)
+    for name, site in truth.items():
+        assert found[name]["alloc_space"] == site["alloc_space"], name
     watcher.stop()
 
 

@@ -30,7 +30,7 @@ static int give_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_s
 {
 	(void)arg;
 	(void)kind;
-	if (pid != 0) {
+	if (pid > 0) {
 		snprintf(reason, DESK_REASON_BYTES, "there is no %d", (int)pid);
 		return -ENOTSUP;
 	}

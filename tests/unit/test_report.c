@@ -97,6 +97,7 @@ static void all_targets_are_those_that_live(void **state)
 	expect_targets(store, 0, "1 3 ");
 	/* What ended a moment ago has used CPU in the span that is asked for. */
 	expect_targets_of(store, KIND_PROFILE, 0, "1 2 3 ");
+	expect_targets_of(store, KIND_THREADCREATE, DESK_ALL_AND_ENDED, "1 2 3 ");
 	store_end_target(store, 1, 1);
 	expect_targets(store, 0, "3 ");
 	/* When none lives, those that ended last are better than nothing. */
