@@ -140,6 +140,21 @@ static __always_inline void on_request(const struct gc_probe *probe)
 		bpf_map_update_elem(&gc_requests, &key, &id, BPF_ANY);
 }
 
+/* The time since all threads were told to stop, which is no part of what is done now. */
+static __always_inline void tell_safepoint(struct pause *pause, const struct gc_probe *probe,
+					   enum gc_name name)
+{
+	struct gc_stall stall = {};
+	__u64 start_ns = pause->safepoint_ns;
+
+	pause->safepoint_ns = 0;
+	if (!start_ns)
+		return;
+	stall.id = gc_send_stack(probe);
+	gc_set_name(&stall, name);
+	gc_send_end(probe, &stall, bpf_ktime_get_ns() - start_ns);
+}
+
 static __always_inline void on_operation(struct pause *pause, const struct gc_probe *probe)
 {
 	struct request_key key;
@@ -147,12 +162,12 @@ static __always_inline void on_operation(struct pause *pause, const struct gc_pr
 
 	if (!is_pausing(probe, &key))
 		return;
+	tell_safepoint(pause, probe, GC_NAME_STOPPING);
 	request = bpf_map_lookup_elem(&gc_requests, &key);
 	if (request) {
 		id = *request;
 		bpf_map_delete_elem(&gc_requests, &key);
 	}
-	pause->safepoint_ns = 0;
 	if (!begin_pause(pause, probe, id))
 		return;
 	usdt_fetch(probe->ctx, probe->cookie.spec, 1, &length);
@@ -170,19 +185,6 @@ static __always_inline void on_collection(struct pause *pause, const struct gc_p
 	gc_send_end(probe, &pause->stall, bpf_ktime_get_ns() - pause->stall.start_ns);
 	pause->stall.start_ns = bpf_ktime_get_ns();
 	pause->stall.id = gc_send_stack(probe);
-}
-
-static __always_inline void on_safepoint_end(struct pause *pause, const struct gc_probe *probe)
-{
-	struct gc_stall stall = {};
-	__u64 start_ns = pause->safepoint_ns;
-
-	pause->safepoint_ns = 0;
-	if (!start_ns)
-		return;
-	stall.id = gc_send_stack(probe);
-	gc_set_name(&stall, GC_NAME_SAFEPOINT);
-	gc_send_end(probe, &stall, bpf_ktime_get_ns() - start_ns);
 }
 
 static __always_inline void on_thread_step(const struct gc_probe *probe)
@@ -221,7 +223,7 @@ static __always_inline void on_thread_step(const struct gc_probe *probe)
 		pause->safepoint_ns = bpf_ktime_get_ns();
 		break;
 	case GC_STEP_SAFEPOINT_END:
-		on_safepoint_end(pause, probe);
+		tell_safepoint(pause, probe, GC_NAME_SAFEPOINT);
 		break;
 	default:
 		break;

@@ -13,6 +13,7 @@
 static const char gc_names[GC_NAMES][EVENT_DETAIL_BYTES] = {
 	"collection",
 	"safepoint",
+	"reaching safepoint",
 	"generation 0",
 	"generation 1",
 	"generation 2",

@@ -56,6 +56,7 @@ _Static_assert(sizeof(struct gc_cookie) == 8, "a cookie has 64 bits");
 enum gc_name {
 	GC_NAME_COLLECTION,
 	GC_NAME_SAFEPOINT,
+	GC_NAME_STOPPING, /* HotSpot: until all threads stand at the safepoint */
 	GC_NAME_GENERATION, /* CPython: 0, 1, 2 */
 	GC_NAME_V8 = GC_NAME_GENERATION + 3, /* the enum GarbageCollector */
 	GC_NAME_RUBY_MARK = GC_NAME_V8 + 3,

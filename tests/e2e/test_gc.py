@@ -13,6 +13,7 @@ import time
 import pytest
 
 import pprof_check
+from golang import bracketed
 from harness import BUILD, Agent, Target, wait_until
 
 TARGETS = os.path.join(os.path.dirname(__file__), "..", "targets")
@@ -148,6 +149,34 @@ def test_java_pauses_are_those_of_the_log(start, folder, garbage, collector, hea
     # The log cuts each pause to microseconds.
     assert sum(logged) - 1e-6 * len(logged) <= seconds(pauses) <= \
         sum(length for operation, length in safepoints if operation in pauses)
+
+
+def reached_of_log(log):
+    """Seconds until all threads stood at each safepoint."""
+    return [int(ns) / 1e9 for ns in re.findall(r"Reaching safepoint: +(\d+) ns", log.read_text())]
+
+
+@needs("javac")
+def test_the_way_to_a_safepoint_is_a_pause(start, folder):
+    """Some threads stand already, and wait for one that is late."""
+    log = folder / "safepoints.log"
+    subprocess.run(["javac", "-d", folder, os.path.join(TARGETS, "java", "Late.java")], check=True)
+    java = start(Target, "/usr/bin/java", "-XX:+UseSerialGC", "-XX:LoopStripMiningIter=0",
+                 "-XX:-UseCountedLoopSafepoints", "-XX:+UnlockDiagnosticVMOptions",
+                 "-XX:GuaranteedSafepointInterval=0", f"-Xlog:safepoint:file={log}",
+                 "-cp", folder, "Late", "12").ready()
+    watched = Watched(start, java)
+    before = reached_of_log(log)
+    java.send()
+    java.expect("done", 120)
+    # Before its end, of which the log says nothing.
+    logged, pauses = bracketed(lambda: reached_of_log(log)[len(before):],
+                               lambda: watched.pauses("hotspot"))
+    count, length = pauses["reaching safepoint"]
+    java.stop()
+    assert count == len(logged) >= 12
+    assert length == pytest.approx(sum(logged), rel=0.1)
+    assert length > 12 * 0.005
 
 
 def test_java_collections_on_demand_are_pauses(start, folder, garbage):
