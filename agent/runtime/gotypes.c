@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* abi.Type of 48 bytes, then of a struct: its package's name, and a slice of fields. */
@@ -26,6 +27,7 @@
 #define FIELDS_MAX 4096U
 
 #define NAME_BYTES_MAX 127U /* the length is one byte */
+#define NAMES_MAX 64U /* places where one name is; linkers write it once */
 
 static bool holds(const struct gotypes *types, uint64_t address, uint64_t len)
 {
@@ -62,15 +64,47 @@ static bool is_name(const struct gotypes *types, uint64_t address, const char *t
 	       memcmp(at(types, address) + 2, text, len) == 0;
 }
 
-/* The struct type whose name lies at this offset, or NULL. */
-static const uint8_t *find_named(const struct gotypes *types, uint32_t name_offset)
+/* Offsets of one name, by rising offset. */
+struct names {
+	uint32_t offsets[NAMES_MAX];
+	size_t count;
+};
+
+/* Finds all places where a pointer's type could be named. Returns 0, or -EBADMSG for too many. */
+static int find_names(const struct gotypes *types, const char *wanted, size_t len,
+		      struct names *names)
+{
+	const uint8_t *from = types->bytes, *end = types->bytes + types->len;
+
+	names->count = 0;
+	for (; (from = memmem(from, (size_t)(end - from), wanted, len)); from++) {
+		/* The name's flags lie before its length. */
+		if (from == types->bytes)
+			continue;
+		if (names->count == NAMES_MAX)
+			return -EBADMSG;
+		names->offsets[names->count++] = (uint32_t)(from - 1 - types->bytes);
+	}
+	return 0;
+}
+
+static int compare_offsets(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The first struct type that has its name at one of these places, or NULL. */
+static const uint8_t *find_named(const struct gotypes *types, const struct names *names)
 {
 	for (size_t i = 0; i + TYPE_BYTES <= types->len; i += 8) {
 		const uint8_t *type = types->bytes + i;
+		uint32_t offset = load_u32(type + TYPE_STR);
 
-		if (load_u32(type + TYPE_STR) == name_offset &&
-		    (type[TYPE_KIND] & KIND_MASK) == KIND_STRUCT &&
-		    (type[TYPE_TFLAG] & TFLAG_EXTRA_STAR))
+		if ((type[TYPE_KIND] & KIND_MASK) == KIND_STRUCT &&
+		    (type[TYPE_TFLAG] & TFLAG_EXTRA_STAR) &&
+		    bsearch(&offset, names->offsets, names->count, sizeof(offset), compare_offsets))
 			return type;
 	}
 	return NULL;
@@ -90,24 +124,20 @@ int gotypes_find(const struct gotypes *types, const char *name, struct gotypes_s
 {
 	size_t len = strlen(name);
 	char wanted[NAME_BYTES_MAX + 2];
-	const uint8_t *from = types->bytes, *end = types->bytes + types->len;
+	const uint8_t *type;
+	struct names names;
+	int err;
 
 	if (len + 1 > NAME_BYTES_MAX || types->len > GOTYPES_MAX_BYTES)
 		return -EBADMSG;
 	wanted[0] = (char)(len + 1);
 	wanted[1] = '*';
 	memcpy(wanted + 2, name, len);
-	while ((from = memmem(from, (size_t)(end - from), wanted, len + 2))) {
-		const uint8_t *type = NULL;
-
-		/* The name's flags lie before its length. */
-		if (from > types->bytes)
-			type = find_named(types, (uint32_t)(from - 1 - types->bytes));
-		if (type)
-			return open_struct(type, out);
-		from++;
-	}
-	return -ENOENT;
+	err = find_names(types, wanted, len + 2, &names);
+	if (err || names.count == 0)
+		return err ? err : -ENOENT;
+	type = find_named(types, &names);
+	return type ? open_struct(type, out) : -ENOENT;
 }
 
 /* Finds a field of a struct type by its name, len bytes of it. */

@@ -30,7 +30,7 @@ struct gotypes_struct {
 };
 
 /* Finds a struct type by its name, "runtime.g". Pure; any thread. Returns 0, -ENOENT where the
- * program describes none, or -EBADMSG. */
+ * program describes none, or -EBADMSG, also where it has the name in far more places than one. */
 __attribute__((warn_unused_result)) int gotypes_find(const struct gotypes *types, const char *name,
 						     struct gotypes_struct *out);
 /* Where a field lies: "sched.sp", through structs within. Likewise; -ENOENT where it has none. */

@@ -220,6 +220,36 @@ static void test_memory_that_is_cut_or_noise_is_survived(void **state)
 	}
 }
 
+/* A struct type named by the last of count places that have its name. */
+static int find_last_of(uint32_t count)
+{
+	static const uint8_t name[16] = { 0, 10, '*', 'r', 'u', 'n', 't', 'i', 'm', 'e', '.', 'g' };
+	static uint8_t bytes[80 + 100 * sizeof(name)];
+	struct gotypes types = { bytes, 80 + count * sizeof(name), 4096 };
+	uint32_t offset = 80 + (count - 1) * (uint32_t)sizeof(name);
+	struct gotypes_struct found;
+	int err;
+
+	bytes[0] = 8; /* its size */
+	bytes[20] = 2;
+	bytes[23] = 25;
+	memcpy(bytes + 40, &offset, sizeof(offset));
+	for (uint32_t i = 0; i < count; i++)
+		memcpy(bytes + 80 + i * sizeof(name), name, sizeof(name));
+	err = gotypes_find(&types, "runtime.g", &found);
+	if (!err)
+		assert_ptr_equal(found.type, bytes);
+	return err;
+}
+
+static void test_a_name_in_very_many_places_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(find_last_of(1), 0);
+	assert_int_equal(find_last_of(64), 0);
+	assert_int_equal(find_last_of(65), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_versions_with_other_layouts_are_refused),
 		cmocka_unit_test(test_damaged_descriptors_give_no_other_layout),
 		cmocka_unit_test(test_memory_that_is_cut_or_noise_is_survived),
+		cmocka_unit_test(test_a_name_in_very_many_places_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
