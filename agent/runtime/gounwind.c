@@ -10,6 +10,7 @@
 
 #define GOUNWIND_MAX_PLACES 65536U /* beyond these, places are looked up every time */
 #define GOUNWIND_WORD sizeof(uint64_t)
+#define GOUNWIND_STEPS 4U /* for each frame that there is room for: most are shown */
 
 /* What is known of a pc, made once. */
 struct place_key {
@@ -191,7 +192,7 @@ struct gounwind_walk gounwind_walk(struct gounwind *unwind, const struct gounwin
 
 	if (!begin(stack, &at))
 		return walk;
-	for (;;) {
+	for (uint64_t left = (uint64_t)max * GOUNWIND_STEPS; left > 0; left--) {
 		struct place place = find_place(unwind, at.pc, at.is_trapped);
 		bool is_shown = !place.is_exit && !(place.is_wrapper && !at.is_panicking);
 
@@ -200,9 +201,10 @@ struct gounwind_walk gounwind_walk(struct gounwind *unwind, const struct gounwin
 		if (is_shown)
 			frames[walk.count++] = place.address;
 		walk.has_user_code |= place.is_user_code;
-		if (!step(stack, &place, &at, &is_cut))
+		if (!step(stack, &place, &at, &is_cut)) {
+			walk.is_cut = is_cut;
 			break;
+		}
 	}
-	walk.is_cut = is_cut;
 	return walk;
 }

@@ -38,7 +38,7 @@ void gounwind_free(struct gounwind *unwind);
 /*
  * Writes up to max addresses that were executed, innermost first: of return addresses the byte
  * before. runtime.goexit is left out, and so are wrappers that the compiler made, where the
- * runtime's own profile leaves them out.
+ * runtime's own profile leaves them out. Where far more are left out than max, the walk is cut.
  */
 struct gounwind_walk gounwind_walk(struct gounwind *unwind, const struct gounwind_stack *stack,
 				   uint64_t *frames, uint32_t max);

@@ -214,6 +214,42 @@ static void damage_ends_the_walk(void **state)
 	assert_true(walk.is_cut);
 }
 
+/* A call in a wrapper that has no frame of its own. */
+static uint64_t find_wrapper(const struct fixture *fixture)
+{
+	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
+	struct gopclntab_function function;
+	int32_t delta;
+
+	for (uint32_t i = 0; i < gopclntab_count(fixture->tab); i++) {
+		assert_int_equal(gopclntab_function_at(fixture->tab, i, &function), 0);
+		if (function.flags == 0 &&
+		    gopclntab_calls(fixture->tab, &function, function.entry, calls) == 1 &&
+		    gopclntab_is_wrapper(fixture->tab, &calls[0]) &&
+		    gopclntab_sp_delta(fixture->tab, &function, function.entry + 1, &delta) == 0 &&
+		    delta == 0)
+			return function.entry + 1 + BIAS;
+	}
+	fail();
+	return 0;
+}
+
+static void frames_that_are_left_out_are_steps_all_the_same(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t pc = find_wrapper(fixture), frames[8];
+	struct gounwind_stack stack = stack_at(fixture, pc, 0);
+	struct gounwind_walk walk;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		fixture->words[i] = pc;
+	fixture->reads = 0;
+	walk = gounwind_walk(fixture->unwind, &stack, frames, 8);
+	assert_int_equal(walk.count, 0);
+	assert_true(walk.is_cut);
+	assert_int_equal(fixture->reads, 4 * 8);
+}
+
 /* Half of the words are code. */
 static void any_stack_ends(void **state)
 {
@@ -256,6 +292,7 @@ int main(void)
 		cmocka_unit_test(a_call_of_nothing_shows_its_caller),
 		cmocka_unit_test(there_is_room_for_so_many),
 		cmocka_unit_test(damage_ends_the_walk),
+		cmocka_unit_test(frames_that_are_left_out_are_steps_all_the_same),
 		cmocka_unit_test(any_stack_ends),
 	};
 
