@@ -44,7 +44,7 @@ void gobuckets_free(struct gobuckets *list);
 /*
  * Reads what has been added since, up to the bucket at head, 0 for none at all. Returns 0; -EBADMSG
  * if one is no such bucket, by its type or hash, or the list does not lead to those known; -E2BIG
- * over a maximum; -ESRCH; -EPERM; -ENOMEM. After an error the list is as it was.
+ * over a maximum; -ESRCH; -EPERM; -ETIME; -ENOMEM. After an error the list is as it was.
  */
 __attribute__((warn_unused_result)) int gobuckets_update(struct gobuckets *list, uint64_t head);
 

@@ -25,7 +25,7 @@ struct golabels {
 
 /*
  * Reads the labels at address, which is not 0, of a program of Go 1.minor. Returns 0; -EFAULT or
- * -EBADMSG if these are none (any more); -ESRCH or -EPERM.
+ * -EBADMSG if these are none (any more); -ESRCH, -EPERM or -ETIME.
  */
 __attribute__((warn_unused_result)) int golabels_read(struct remote *remote, unsigned minor,
 						      uint64_t address, struct golabels *out);

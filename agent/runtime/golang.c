@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define GOLANG_PAGE_MASK 4095U
+/* Some seconds; 100,000 goroutines with stacks of 160 KiB take less. */
+#define GOLANG_BUDGET_BYTES (32ULL << 30)
 
 int golang_fail(struct golang *golang, int err, const char *format, ...)
 {
@@ -25,6 +27,20 @@ int golang_fail(struct golang *golang, int err, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(golang->reason, sizeof(golang->reason), format, args);
 	va_end(args);
+	return err;
+}
+
+void golang_begin(struct golang *golang)
+{
+	golang->reason[0] = '\0';
+	remote_begin(golang->remote, golang->budget_bytes);
+}
+
+int golang_end(struct golang *golang, int err)
+{
+	if (err == -ETIME)
+		golang_fail(golang, err, "%s: the runtime's data takes too long to read",
+			    golang_version(golang));
 	return err;
 }
 
@@ -127,6 +143,23 @@ static int read_layout(struct golang *golang)
 	return err;
 }
 
+static int open_all(struct golang *golang, const struct mapping_list *mappings)
+{
+	int err = find_program(golang, mappings);
+
+	if (!err)
+		err = place_module(golang);
+	if (!err)
+		err = remote_open(golang->pid, &golang->remote);
+	if (err)
+		return err;
+	golang_begin(golang);
+	err = read_layout(golang);
+	if (!err)
+		err = gorecords_new(golang, &golang->records);
+	return golang_end(golang, err);
+}
+
 int golang_open(pid_t pid, const struct mapping_list *mappings, struct golang **out,
 		char reason[GOLANG_REASON_BYTES])
 {
@@ -137,15 +170,8 @@ int golang_open(pid_t pid, const struct mapping_list *mappings, struct golang **
 	if (!golang)
 		return -ENOMEM;
 	golang->pid = pid;
-	err = find_program(golang, mappings);
-	if (!err)
-		err = place_module(golang);
-	if (!err)
-		err = remote_open(pid, &golang->remote);
-	if (!err)
-		err = read_layout(golang);
-	if (!err)
-		err = gorecords_new(golang, &golang->records);
+	golang->budget_bytes = GOLANG_BUDGET_BYTES;
+	err = open_all(golang, mappings);
 	if (err) {
 		memcpy(reason, golang->reason, sizeof(golang->reason));
 		golang_free(golang);

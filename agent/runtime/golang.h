@@ -23,7 +23,8 @@ struct mapping_list;
 /*
  * Looks whether the process is a Go program and finds its runtime's data. Borrows the objects that
  * the mappings hold references to; takes its own. Returns 0; -ENOENT if it is none; -ENOTSUP or
- * -EBADMSG with the reason, where it cannot be read; -ESRCH, -EPERM, -ENOMEM.
+ * -EBADMSG with the reason, where it cannot be read, or -ETIME, where that takes too long; -ESRCH,
+ * -EPERM, -ENOMEM.
  */
 __attribute__((warn_unused_result)) int golang_open(pid_t pid, const struct mapping_list *mappings,
 						    struct golang **out,
@@ -59,8 +60,8 @@ struct golang_summary {
  * Reads a consistent set of records and then calls visit for each, whose frames are borrowed for
  * the call: with an error for none. Heap: counts are raw, to be scaled by the rate as runtime/pprof
  * does; leading frames of the runtime are left out as there. Returns 0; -ENOTSUP with the reason
- * where the program has none; -EAGAIN if they did not hold still; -EBADMSG with the reason; -ESRCH;
- * -ENOMEM.
+ * where the program has none; -EAGAIN if they did not hold still; -EBADMSG, or -ETIME where it
+ * takes too long, with the reason; -ESRCH; -ENOMEM.
  */
 __attribute__((warn_unused_result)) int golang_each_record(
 	struct golang *golang, enum golang_records which,

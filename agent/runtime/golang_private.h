@@ -63,11 +63,19 @@ struct golang {
 	struct gofile_module module; /* as in the file, but biased: the process's addresses */
 	struct golang_layout layout;
 	struct remote *remote;
+	uint64_t budget_bytes; /* of the remote's, for each public call */
 	struct gorecords *records; /* gorecords.c's; NULL until it is used */
 	struct goroutines
 		*goroutines; /* as above; goroutines_free() of goroutines.h gives it back */
 	char reason[GOLANG_REASON_BYTES];
 };
+
+/*
+ * Around all work for one public call: the first forgets the reason and begins the budget of what
+ * may be read, the second returns err, with the reason where it is that the budget was used up.
+ */
+void golang_begin(struct golang *golang);
+int golang_end(struct golang *golang, int err);
 
 /* Remembers the reason, without a newline and cut to fit, and returns err. */
 __attribute__((format(printf, 3, 4))) int golang_fail(struct golang *golang, int err,

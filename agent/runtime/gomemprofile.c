@@ -71,14 +71,12 @@ static int read_rate(struct golang *golang, uint64_t address, uint64_t *rate)
 			      : err;
 }
 
-int golang_enable_memprofile(struct golang *golang)
+static int enable(struct golang *golang)
 {
 	const struct goglobals *globals;
 	uint64_t rate;
-	int err;
+	int err = gorecords_globals(golang, &globals);
 
-	golang->reason[0] = '\0';
-	err = gorecords_globals(golang, &globals);
 	if (err)
 		return err;
 	if (globals->memprofile_rate == 0 || globals->mbuckets == 0)
@@ -99,4 +97,10 @@ int golang_enable_memprofile(struct golang *golang)
 		err = golang_fail(golang, -EBADMSG,
 				  "runtime.MemProfileRate does not keep its value");
 	return err;
+}
+
+int golang_enable_memprofile(struct golang *golang)
+{
+	golang_begin(golang);
+	return golang_end(golang, enable(golang));
 }

@@ -331,28 +331,34 @@ static int each_waited(struct golang *golang, enum gobuckets_type type,
 	return err;
 }
 
+static int each_record(struct golang *golang, enum golang_records which,
+		       const struct listener *listener)
+{
+	const struct goglobals *globals;
+	int err = gorecords_globals(golang, &globals);
+
+	if (err)
+		return err;
+	switch (which) {
+	case GOLANG_HEAP:
+		return each_heap(golang, listener);
+	case GOLANG_BLOCK:
+		return each_waited(golang, GOBUCKETS_BLOCK, listener);
+	case GOLANG_MUTEX:
+		return each_waited(golang, GOBUCKETS_MUTEX, listener);
+	default:
+		return gothreads_each(golang, golang->records->pcs, globals->allm, listener->visit,
+				      listener->arg, listener->summary);
+	}
+}
+
 int golang_each_record(struct golang *golang, enum golang_records which,
 		       void (*visit)(void *arg, const struct golang_record *record), void *arg,
 		       struct golang_summary *summary)
 {
 	const struct listener listener = { visit, arg, summary };
-	const struct goglobals *globals;
-	int err;
 
 	*summary = (struct golang_summary){ 0 };
-	golang->reason[0] = '\0';
-	err = gorecords_globals(golang, &globals);
-	if (err)
-		return err;
-	switch (which) {
-	case GOLANG_HEAP:
-		return each_heap(golang, &listener);
-	case GOLANG_BLOCK:
-		return each_waited(golang, GOBUCKETS_BLOCK, &listener);
-	case GOLANG_MUTEX:
-		return each_waited(golang, GOBUCKETS_MUTEX, &listener);
-	default:
-		return gothreads_each(golang, golang->records->pcs, globals->allm, visit, arg,
-				      summary);
-	}
+	golang_begin(golang);
+	return golang_end(golang, each_record(golang, which, &listener));
 }

@@ -197,15 +197,13 @@ static int run_pass(struct pass *pass)
 	return err;
 }
 
-int golang_each_goroutine(struct golang *golang,
+static int each_goroutine(struct golang *golang,
 			  void (*visit)(void *arg, const struct golang_goroutine *goroutine),
 			  void *arg)
 {
 	struct pass *pass;
-	int err;
+	int err = golang->goroutines ? 0 : open_known(golang);
 
-	golang->reason[0] = '\0';
-	err = golang->goroutines ? 0 : open_known(golang);
 	if (err)
 		return err;
 	pass = calloc(1, sizeof(*pass));
@@ -219,4 +217,12 @@ int golang_each_goroutine(struct golang *golang,
 	err = run_pass(pass);
 	free(pass);
 	return err;
+}
+
+int golang_each_goroutine(struct golang *golang,
+			  void (*visit)(void *arg, const struct golang_goroutine *goroutine),
+			  void *arg)
+{
+	golang_begin(golang);
+	return golang_end(golang, each_goroutine(golang, visit, arg));
 }

@@ -19,7 +19,7 @@ struct golang;
 /*
  * The address of the variable that leads to the newest bucket of this type: a word of .bss that
  * points to a bucket whose hash is right. There is none to be found before there is a bucket.
- * Returns 0 with *variable 0 if there is none, -ESRCH, -EPERM, or -ENOMEM.
+ * Returns 0 with *variable 0 if there is none, -ESRCH, -EPERM, -ETIME, or -ENOMEM.
  */
 __attribute__((warn_unused_result)) int goscan_buckets(struct golang *golang,
 						       enum gobuckets_type type,

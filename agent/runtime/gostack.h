@@ -36,7 +36,8 @@ struct gostack {
 	int err; /* of the process, not of an address */
 };
 
-/* Writes up to max frames. window, remote and unwind are set. Returns 0, -ESRCH or -EPERM. */
+/* Writes up to max frames. window, remote and unwind are set. Returns 0, -ESRCH, -EPERM
+ * or -ETIME. */
 __attribute__((warn_unused_result)) int gostack_walk(struct gostack *stack,
 						     const struct gofacts *facts, uint64_t *frames,
 						     uint32_t max, struct gounwind_walk *out);

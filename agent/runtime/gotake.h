@@ -56,7 +56,7 @@ void gotake_free(struct gotake_batch *batch);
 
 /*
  * Fills count takes, at most GOTAKE_BATCH, whose g are set. Returns 0; -EBADMSG with the golang's
- * reason; -ESRCH, -EPERM or -ENOMEM.
+ * reason; -ESRCH, -EPERM, -ETIME or -ENOMEM.
  */
 __attribute__((warn_unused_result)) int gotake_run(struct gotake_batch *batch, struct gotake *takes,
 						   size_t count);

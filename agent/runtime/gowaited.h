@@ -33,7 +33,7 @@ struct gowaited_record {
 /*
  * Reads each record so that its count and time belong together, and calls visit for it; its frames
  * are borrowed for the call. Returns 0, -EAGAIN if one did not hold still, -EBADMSG if one cannot
- * be a record, -ESRCH, -EPERM, or -ENOMEM; then visit was not called.
+ * be a record, -ESRCH, -EPERM, -ETIME, or -ENOMEM; then visit was not called.
  */
 __attribute__((warn_unused_result)) int gowaited_each(
 	const struct gowaited_reading *reading,

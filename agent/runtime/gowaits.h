@@ -23,7 +23,7 @@ struct gowaits {
 };
 
 /* Finds runtime.waitReasonStrings by what it says and copies it. Returns 0, -EBADMSG with the
- * golang's reason, -ESRCH, -EPERM, or -ENOMEM. */
+ * golang's reason, -ESRCH, -EPERM, -ETIME, or -ENOMEM. */
 __attribute__((warn_unused_result)) int gowaits_read(struct golang *golang, struct gowaits *out);
 
 /* The state as the runtime's dump of all goroutines names it. Borrowed from waits, or static. */

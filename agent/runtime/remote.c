@@ -11,10 +11,16 @@
 #define REMOTE_BATCH 1024U /* UIO_MAXIOV */
 #define REMOTE_MAX_GAP 1024U /* what is copied faster than it is left out */
 
+/* What can be copied in the time of a call, for a piece of memory, for an entry of its list. */
+#define REMOTE_CALL_BYTES 8192U
+#define REMOTE_PIECE_BYTES 2048U
+#define REMOTE_ENTRY_BYTES 32U
+
 struct remote {
 	pid_t pid;
 	int fd; /* /proc/PID/mem, of the memory that the process had at first */
 	bool is_by_file; /* process_vm_readv is refused, or the first thread has ended */
+	uint64_t budget_bytes; /* what is left of it */
 	struct iovec here[REMOTE_BATCH], there[REMOTE_BATCH];
 	uint8_t gap[REMOTE_MAX_GAP];
 };
@@ -28,6 +34,7 @@ int remote_open(pid_t pid, struct remote **out)
 	if (!remote)
 		return -ENOMEM;
 	remote->pid = pid;
+	remote->budget_bytes = UINT64_MAX;
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	remote->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (remote->fd < 0) {
@@ -47,6 +54,16 @@ void remote_free(struct remote *remote)
 	free(remote);
 }
 
+void remote_begin(struct remote *remote, uint64_t budget_bytes)
+{
+	remote->budget_bytes = budget_bytes;
+}
+
+static void charge(struct remote *remote, uint64_t bytes)
+{
+	remote->budget_bytes -= bytes < remote->budget_bytes ? bytes : remote->budget_bytes;
+}
+
 static ssize_t read_file(struct remote *remote, uint64_t address, void *bytes, size_t len)
 {
 	ssize_t got;
@@ -63,6 +80,9 @@ static ssize_t read_file(struct remote *remote, uint64_t address, void *bytes, s
 
 ssize_t remote_read_some(struct remote *remote, uint64_t address, void *bytes, size_t len)
 {
+	if (remote->budget_bytes == 0)
+		return -ETIME;
+	charge(remote, REMOTE_CALL_BYTES + REMOTE_PIECE_BYTES + len);
 	if (!remote->is_by_file) {
 		struct iovec here = { .iov_base = bytes, .iov_len = len };
 		/* An address, not a pointer of ours. */
@@ -143,11 +163,15 @@ static ssize_t read_batch(struct remote *remote, struct remote_range *ranges, si
 	size_t here_count, there_count, done = 0;
 	ssize_t got;
 
+	if (remote->budget_bytes == 0)
+		return -ETIME;
 	count = list_ranges(remote, ranges, count, &here_count, &there_count);
 	got = process_vm_readv(remote->pid, remote->here, here_count, remote->there, there_count,
 			       0);
 	if (got < 0 && errno != EFAULT)
 		return -errno;
+	charge(remote,
+	       REMOTE_CALL_BYTES + here_count * REMOTE_ENTRY_BYTES + (got > 0 ? (uint64_t)got : 0));
 
 	for (; done < count; done++) {
 		if (done > 0 && gap_before(&ranges[done]) > 0)
@@ -157,6 +181,7 @@ static ssize_t read_batch(struct remote *remote, struct remote_range *ranges, si
 		got -= (ssize_t)ranges[done].len;
 		ranges[done].is_read = true;
 	}
+	charge(remote, (done < there_count ? done : there_count) * REMOTE_PIECE_BYTES);
 	/* It stopped within this one, for a fault or because the sum was too large for one call. */
 	if (done < count) {
 		int err = read_range(remote, &ranges[done++]);
@@ -175,6 +200,8 @@ int remote_read_many(struct remote *remote, struct remote_range *ranges, size_t 
 	while (done < count && !remote->is_by_file) {
 		ssize_t got = read_batch(remote, ranges + done, count - done);
 
+		if (got == -ETIME)
+			return -ETIME;
 		if (got < 0)
 			remote->is_by_file = true;
 		else

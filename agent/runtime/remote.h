@@ -27,7 +27,14 @@ struct remote_range {
 __attribute__((warn_unused_result)) int remote_open(pid_t pid, struct remote **out);
 void remote_free(struct remote *remote);
 
-/* Reads len bytes. Returns 0, -EFAULT where not all of it is mapped, -ESRCH, or -EPERM. */
+/*
+ * Begins to count what reads cost, in bytes that could be copied meanwhile: once they have cost so
+ * much, the rest fail with -ETIME, as the process decides how many it takes to follow its data.
+ * Until the first call there is no limit.
+ */
+void remote_begin(struct remote *remote, uint64_t budget_bytes);
+
+/* Reads len bytes. Returns 0, -EFAULT where not all of it is mapped, -ESRCH, -EPERM, or -ETIME. */
 __attribute__((warn_unused_result)) int remote_read(struct remote *remote, uint64_t address,
 						    void *bytes, size_t len);
 /* Reads up to len bytes. Returns how many there are before the first that is not mapped, at least
@@ -39,7 +46,7 @@ __attribute__((warn_unused_result)) ssize_t remote_read_some(struct remote *remo
 /*
  * Reads every range that can be read and marks it; what cannot be read fails alone. Ranges are read
  * in their order, each by rising address; neighbours that are in order are read together, fast.
- * Returns 0, -ESRCH, or -EPERM.
+ * Returns 0, -ESRCH, -EPERM, or -ETIME.
  */
 __attribute__((warn_unused_result)) int remote_read_many(struct remote *remote,
 							 struct remote_range *ranges, size_t count);

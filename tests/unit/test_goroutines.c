@@ -239,6 +239,39 @@ static void a_process_that_ends_meanwhile_is_an_error(void **state)
 	assert_int_equal(read_all(), -ESRCH);
 }
 
+static void ignore(void *arg, const struct golang_record *record)
+{
+	(void)arg;
+	(void)record;
+}
+
+static void check_spent(int err)
+{
+	assert_int_equal(err, -ETIME);
+	assert_non_null(strstr(golang_reason(fixture.golang), "takes too long to read"));
+}
+
+/* Each call has as much as the one before, and what is there takes a small part of it. */
+static void a_process_that_takes_too_long_is_an_error(void **state)
+{
+	struct golang_summary summary;
+	uint64_t whole;
+
+	(void)state;
+	start("-ldflags '-s -w'");
+	open_target();
+	whole = fixture.golang->budget_bytes;
+	fixture.golang->budget_bytes = 1U << 20;
+	check_spent(read_all());
+	fixture.golang->budget_bytes = 1;
+	check_spent(golang_each_record(fixture.golang, GOLANG_HEAP, ignore, NULL, &summary));
+	fixture.golang->budget_bytes = whole / 256;
+	assert_int_equal(read_all(), 0);
+	assert_string_equal(golang_reason(fixture.golang), "");
+	assert_int_equal(golang_each_record(fixture.golang, GOLANG_HEAP, ignore, NULL, &summary),
+			 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +279,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_wrong_layout_is_refused, stop),
 		cmocka_unit_test_teardown(a_wrong_layout_is_refused_without_symbols, stop),
 		cmocka_unit_test_teardown(a_process_that_ends_meanwhile_is_an_error, stop),
+		cmocka_unit_test_teardown(a_process_that_takes_too_long_is_an_error, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

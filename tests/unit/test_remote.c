@@ -105,6 +105,50 @@ static void test_a_range_that_ends_in_a_fault_is_not_read(void **state)
 	remote_free(remote);
 }
 
+static void test_a_budget_ends_and_begins_anew(void **state)
+{
+	static uint8_t bytes[PAGES];
+	static struct remote_range ranges[PAGES];
+	struct remote *remote = open_child(*state);
+	unsigned reads = 0;
+	int err = 0;
+
+	remote_begin(remote, 1U << 20);
+	for (; reads < 1000 && !err; reads++)
+		err = remote_read(remote, page_at(*state, 0), bytes, 1);
+	assert_int_equal(err, -ETIME);
+	assert_in_range(reads, 50, 150);
+	assert_int_equal(remote_read_some(remote, page_at(*state, 0), bytes, 1), -ETIME);
+
+	remote_begin(remote, 1U << 20);
+	assert_int_equal(remote_read(remote, page_at(*state, 0), bytes, PAGES), 0);
+	/* Every other one ends a call. */
+	for (size_t i = 0; i < PAGES; i++)
+		ranges[i] = (struct remote_range){ page_at(*state, i), bytes + i, 1, false };
+	assert_int_equal(remote_read_many(remote, ranges, PAGES), -ETIME);
+	assert_true(ranges[0].is_read);
+	assert_false(ranges[PAGES - 2].is_read);
+	remote_begin(remote, UINT64_MAX);
+	assert_int_equal(remote_read_many(remote, ranges, PAGES), 0);
+	assert_true(ranges[PAGES - 2].is_read);
+	remote_free(remote);
+}
+
+static void test_what_lies_together_costs_little(void **state)
+{
+	static uint8_t bytes[PAGE];
+	static struct remote_range ranges[PAGE / 8];
+	struct remote *remote = open_child(*state);
+
+	for (size_t i = 0; i < PAGE / 8; i++)
+		ranges[i] = (struct remote_range){ page_at(*state, 0) + i * 8, bytes + i * 8, 8,
+						   false };
+	remote_begin(remote, 64U << 10);
+	assert_int_equal(remote_read_many(remote, ranges, PAGE / 8), 0);
+	assert_int_equal(remote_read(remote, page_at(*state, 0), bytes, 1), 0);
+	remote_free(remote);
+}
+
 static void test_an_exec_is_noticed(void **state)
 {
 	struct child *child = *state;
@@ -148,6 +192,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_range_that_ends_in_a_fault_is_not_read,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_budget_ends_and_begins_anew, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_what_lies_together_costs_little, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_an_exec_is_noticed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_end_is_noticed, setup, teardown),
 		cmocka_unit_test(test_none_of_that_pid),
