@@ -61,7 +61,7 @@ static bool is_sane(const struct golang *golang, const struct gofacts *facts)
 static int check_all(struct golang *golang, const uint64_t *list, size_t count, bool *is_list)
 {
 	const struct golang_g_layout *layout = &golang->layout.g;
-	size_t insane = 0;
+	size_t insane = 0, most = count / 8;
 	bool has_known = false;
 	struct gofacts facts;
 	char *g = malloc(layout->size);
@@ -69,7 +69,7 @@ static int check_all(struct golang *golang, const uint64_t *list, size_t count, 
 
 	if (!g)
 		return -ENOMEM;
-	for (size_t i = 0; i < count && !err; i++) {
+	for (size_t i = 0; i < count && !err && insane <= most; i++) {
 		err = is_pointer(list[i]) ? remote_read(golang->remote, list[i], g, layout->size)
 					  : -EFAULT;
 		if (err)
@@ -79,7 +79,7 @@ static int check_all(struct golang *golang, const uint64_t *list, size_t count, 
 		has_known |= is_runtime_goroutine(golang, &facts);
 	}
 	free(g);
-	*is_list = !err && has_known && insane <= count / 8;
+	*is_list = !err && has_known && insane <= most;
 	return err == -EFAULT ? 0 : err;
 }
 

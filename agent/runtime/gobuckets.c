@@ -9,12 +9,19 @@
 #include <string.h>
 
 #define WINDOW_BYTES 65536U
+#define WINDOW_LEAST 4096U
 #define WINDOW_PAGE_MASK 4095ULL
+#define WINDOW_LOOKS 2U /* at a bucket: its head, its stack */
 
-/* The runtime lays buckets one behind the other: a piece of memory that holds many of them. */
+/*
+ * The runtime lays buckets one behind the other: a piece of memory that holds many of them. But
+ * each P has memory of its own, and the list goes from one to another.
+ */
 struct window {
 	uint64_t start;
 	size_t len;
+	size_t wanted; /* a power of two: what is worth reading at a time */
+	unsigned looks; /* at what was read last */
 	uint8_t bytes[WINDOW_BYTES];
 };
 
@@ -41,6 +48,7 @@ int gobuckets_new(struct remote *remote, struct gopcs *pcs, enum gobuckets_type 
 	list->remote = remote;
 	list->pcs = pcs;
 	list->type = type;
+	list->window.wanted = WINDOW_BYTES;
 	*out = list;
 	return 0;
 }
@@ -73,30 +81,45 @@ static bool window_holds(const struct window *window, uint64_t address, size_t l
 	       len <= window->len - (address - window->start);
 }
 
-static int fill_window(struct window *window, struct remote *remote, uint64_t start)
+static int fill_window(struct window *window, struct remote *remote, uint64_t start, size_t len)
 {
-	ssize_t got = remote_read_some(remote, start, window->bytes, sizeof(window->bytes));
+	ssize_t got = remote_read_some(remote, start, window->bytes, len);
 
+	window->looks = 0;
 	window->start = start;
 	window->len = got > 0 ? (size_t)got : 0;
 	return got < 0 ? (int)got : 0;
 }
 
-/* The bytes at address, valid until the next call. */
+/* Less where only one bucket was looked at, more where there were many. */
+static void adapt_window(struct window *window)
+{
+	if (window->looks <= WINDOW_LOOKS && window->wanted > WINDOW_LEAST)
+		window->wanted /= 2;
+	else if (window->looks > 4 * WINDOW_LOOKS && window->wanted < WINDOW_BYTES)
+		window->wanted *= 2;
+}
+
+/* The bytes at address, at most a bucket's stack, valid until the next call. */
 static int look(struct window *window, struct remote *remote, uint64_t address, size_t len,
 		const uint8_t **out)
 {
+	uint64_t page = address & ~WINDOW_PAGE_MASK;
 	int err = 0;
 
 	/* What lies before is wanted next, for the list leads to older buckets. */
-	if (!window_holds(window, address, len))
-		err = fill_window(window, remote, address & ~(uint64_t)(WINDOW_BYTES - 1));
+	if (!window_holds(window, address, len)) {
+		adapt_window(window);
+		err = fill_window(window, remote, address & ~(uint64_t)(window->wanted - 1),
+				  window->wanted);
+	}
 	if (!window_holds(window, address, len) && (!err || err == -EFAULT))
-		err = fill_window(window, remote, address & ~WINDOW_PAGE_MASK);
+		err = fill_window(window, remote, page, address + len - page);
 	if (err)
 		return err;
 	if (!window_holds(window, address, len))
 		return -EFAULT;
+	window->looks++;
 	*out = window->bytes + (address - window->start);
 	return 0;
 }
@@ -125,16 +148,22 @@ static int read_bucket(struct window *window, struct remote *remote, uint64_t ad
 
 int gobuckets_check(struct remote *remote, uint64_t address, enum gobuckets_type type)
 {
-	struct window *window = calloc(1, sizeof(*window));
 	uint64_t stack[GOBUCKETS_MAX_STACK];
 	struct gobuckets_head head;
 	int err;
 
-	if (!window)
-		return -ENOMEM;
-	err = read_bucket(window, remote, address, &head, stack);
-	free(window);
-	return !err && head.type != (uint64_t)type ? -EBADMSG : err;
+	if (address % sizeof(uint64_t) != 0)
+		return -EBADMSG;
+	/* No window: whoever looks for one looks at many places, most of which are none. */
+	err = remote_read(remote, address, &head, sizeof(head));
+	if (!err && (head.type != (uint64_t)type || head.stack_count > GOBUCKETS_MAX_STACK))
+		err = -EBADMSG;
+	if (!err)
+		err = remote_read(remote, address + sizeof(head), stack,
+				  head.stack_count * sizeof(*stack));
+	if (!err && head.hash != gobuckets_hash(stack, head.stack_count, head.size))
+		err = -EBADMSG;
+	return err == -EFAULT ? -EBADMSG : err;
 }
 
 /* items with room for so many of size bytes each, or NULL. */

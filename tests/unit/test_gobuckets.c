@@ -238,6 +238,51 @@ static void test_a_bucket_at_the_end_of_memory_is_read(void **state)
 			 -EBADMSG);
 }
 
+/* As several Ps make them, each in memory of its own. */
+static void test_a_list_that_jumps_about_costs_little(void **state)
+{
+	struct fixture *fixture = start(state);
+	struct gobuckets_head *head = NULL;
+
+	for (size_t i = 0; i < 400; i++) {
+		fixture->used = i % 4 * 16 * PAGE + i / 4 * 256;
+		head = add(fixture, address_of(head), 8);
+	}
+	remote_begin(fixture->remote, 400 * (24U << 10));
+	assert_int_equal(gobuckets_update(fixture->list, address_of(head)), 0);
+	assert_int_equal(gobuckets_count(fixture->list), 400);
+}
+
+static void test_a_place_that_holds_none_costs_little(void **state)
+{
+	struct fixture *fixture = start(state);
+	struct gobuckets_head *head = add(fixture, 0, 8);
+
+	head->hash++;
+	remote_begin(fixture->remote, 100 * (24U << 10));
+	for (size_t i = 0; i < 100; i++)
+		assert_int_equal(gobuckets_check(fixture->remote, address_of(head), GOBUCKETS_HEAP),
+				 -EBADMSG);
+}
+
+static void test_a_list_that_costs_too_much_is_left_as_it_was(void **state)
+{
+	struct fixture *fixture = start(state);
+	struct gobuckets_head *first = add(fixture, 0, 8), *head;
+
+	assert_int_equal(gobuckets_update(fixture->list, address_of(first)), 0);
+	fixture->used = 32 * PAGE;
+	head = add(fixture, address_of(first), 8);
+	fixture->used = 4 * PAGE;
+	head = add(fixture, address_of(head), 8);
+	remote_begin(fixture->remote, 1);
+	assert_int_equal(gobuckets_update(fixture->list, address_of(head)), -ETIME);
+	assert_int_equal(gobuckets_count(fixture->list), 1);
+	remote_begin(fixture->remote, 1U << 20);
+	assert_int_equal(gobuckets_update(fixture->list, address_of(head)), 0);
+	assert_int_equal(gobuckets_count(fixture->list), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +294,12 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_bucket_at_the_end_of_memory_is_read, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_a_list_that_jumps_about_costs_little, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_place_that_holds_none_costs_little, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_list_that_costs_too_much_is_left_as_it_was,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,28 @@ static void a_process_that_takes_too_long_is_an_error(void **state)
 			 0);
 }
 
+/* Data of nothing but lists of what is no goroutine: after a few of each the rest is not read. */
+static void lists_of_something_else_cost_little(void **state)
+{
+	static uint64_t nothing[128], list[64], slices[3 * 1000];
+
+	(void)state;
+	start("-ldflags '-s -w'");
+	open_target();
+	memset(nothing, 0x55, sizeof(nothing));
+	for (size_t i = 0; i < 64; i++)
+		list[i] = (uint64_t)(uintptr_t)nothing;
+	for (size_t i = 0; i < 3000; i++)
+		slices[i] = i % 3 == 0 ? (uint64_t)(uintptr_t)list : 64;
+	remote_free(fixture.golang->remote);
+	assert_int_equal(remote_open(getpid(), &fixture.golang->remote), 0);
+	fixture.golang->module.bss = (uint64_t)(uintptr_t)slices;
+	fixture.golang->module.ebss = (uint64_t)(uintptr_t)(slices + 3000);
+	fixture.golang->budget_bytes = 256U << 20;
+	assert_int_equal(read_all(), -EBADMSG);
+	assert_string_equal(golang_reason(fixture.golang), "runtime.allgs was not found");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +302,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_wrong_layout_is_refused_without_symbols, stop),
 		cmocka_unit_test_teardown(a_process_that_ends_meanwhile_is_an_error, stop),
 		cmocka_unit_test_teardown(a_process_that_takes_too_long_is_an_error, stop),
+		cmocka_unit_test_teardown(lists_of_something_else_cost_little, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
