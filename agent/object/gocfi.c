@@ -15,14 +15,14 @@
 #define WORD 8
 #define WINDOW_BYTES (64U << 10)
 #define MAX_FRAME_BYTES (INT32_MAX - WORD)
-/* What the compiler made is recognized; the runtime and cryptography have few hundred others. */
-#define MAX_FOLLOWED (1U << 14)
+/* Instructions: what the compiler made is recognized; the runtime has some hundred others. */
+#define MAX_FOLLOWED (1U << 18)
 
 struct gocfi {
 	const struct object *object;
 	const struct gopclntab *tab;
 	uint64_t sigreturn; /* where the code that returns from signals begins; 0: not known */
-	uint32_t followed;
+	uint32_t followed; /* instructions of all functions */
 	uint64_t window_start;
 	size_t window_len;
 	uint8_t window[WINDOW_BYTES];
@@ -131,10 +131,8 @@ static void read_frame(struct gocfi *gocfi, const struct gopclntab_function *fun
 	if (goframe_recognize(gocfi->tab, function, code, len, out))
 		return;
 	*out = (struct goframe){ 0 };
-	if (gocfi->followed < MAX_FOLLOWED) {
-		gocfi->followed++;
-		goframe_follow(gocfi->tab, function, code, len, out);
-	}
+	if (gocfi->followed < MAX_FOLLOWED)
+		gocfi->followed += 1 + goframe_follow(gocfi->tab, function, code, len, out);
 }
 
 /* The rule at pc; stores where the next one may begin. */

@@ -2,6 +2,7 @@
 #include "object/goframe.h"
 
 #include "object/gopclntab.h"
+#include "object/gopcvalue.h"
 
 #include <Zydis/Zydis.h>
 #include <string.h>
@@ -23,8 +24,8 @@ struct jump {
 };
 
 struct follower {
-	const struct gopclntab *tab;
 	const struct gopclntab_function *function;
+	struct gopcvalue deltas; /* up to the instruction */
 	struct goframe *frame;
 	bool is_switched;
 	uint32_t jump_count;
@@ -108,6 +109,14 @@ static bool is_rsp(const ZydisDecodedOperand *operand)
 	       operand->reg.value == ZYDIS_REGISTER_RSP;
 }
 
+static bool find_delta(struct follower *follower, uint64_t pc, int32_t *out)
+{
+	if (gopcvalue_seek(&follower->deltas, pc) <= 0)
+		return false;
+	*out = follower->deltas.value;
+	return *out != -1;
+}
+
 static void note_save(struct follower *follower, const struct insn *insn)
 {
 	struct goframe *frame = follower->frame;
@@ -150,8 +159,7 @@ static void note_switch(struct follower *follower, const struct insn *insn)
 	if (insn->head.operand_count_visible == 0 || !is_rsp(&insn->operands[0]) ||
 	    !(insn->operands[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 		return;
-	if (gopclntab_sp_delta(follower->tab, follower->function, insn->next, &after) == 0 &&
-	    after != insn->delta)
+	if (find_delta(follower, insn->next, &after) && after != insn->delta)
 		return;
 	set_switched(follower, insn->next,
 		     !follower->is_switched || insn->head.mnemonic != ZYDIS_MNEMONIC_MOV);
@@ -188,32 +196,43 @@ static void note_end(struct follower *follower, const struct insn *insn)
 	set_switched(follower, insn->next, false);
 }
 
-void goframe_follow(const struct gopclntab *tab, const struct gopclntab_function *function,
-		    const uint8_t *code, size_t len, struct goframe *out)
+/* Decodes the instruction at this place. Returns whether it is one. */
+static bool decode(const ZydisDecoder *decoder, const uint8_t *code, size_t len, size_t at,
+		   struct insn *insn)
 {
-	struct follower follower = { .tab = tab, .function = function, .frame = out };
+	return ZYAN_SUCCESS(
+		ZydisDecoderDecodeFull(decoder, code + at, len - at, &insn->head, insn->operands));
+}
+
+uint32_t goframe_follow(const struct gopclntab *tab, const struct gopclntab_function *function,
+			const uint8_t *code, size_t len, struct goframe *out)
+{
+	struct follower follower = { .function = function, .frame = out };
 	bool is_long = function->flags & GOPCLNTAB_SP_WRITE;
 	ZydisDecoder decoder;
 	struct insn insn;
+	uint32_t count = 0;
 	size_t at = 0;
 
 	*out = (struct goframe){ 0 };
+	if (gopclntab_open_sp_deltas(tab, function, &follower.deltas))
+		return 0;
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	len = len < GOFRAME_CODE_BYTES ? len : GOFRAME_CODE_BYTES;
-	for (unsigned int i = 0; at < len && (is_long || (i < PROLOGUE_INSNS && !out->saves_rbp));
-	     i++) {
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + at, len - at, &insn.head,
-							 insn.operands)))
-			return;
+	while (at < len && (is_long || (count < PROLOGUE_INSNS && !out->saves_rbp))) {
+		count++;
+		if (!decode(&decoder, code, len, at, &insn))
+			break;
 		insn.pc = function->entry + at;
 		at += insn.head.length;
 		insn.next = function->entry + at;
-		if (gopclntab_sp_delta(tab, function, insn.pc, &insn.delta) || insn.delta < 0)
-			return;
+		if (!find_delta(&follower, insn.pc, &insn.delta) || insn.delta < 0)
+			break;
 		note_save(&follower, &insn);
 		if (is_long)
 			note_switch(&follower, &insn);
 		note_jump(&follower, &insn);
 		note_end(&follower, &insn);
 	}
+	return count;
 }

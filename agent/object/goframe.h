@@ -17,7 +17,7 @@
 struct gopclntab;
 struct gopclntab_function;
 
-#define GOFRAME_CODE_BYTES 4096U
+#define GOFRAME_CODE_BYTES 4096U /* and as many instructions, at most */
 #define GOFRAME_MAX_CHANGES 16U
 
 /* From pc on, in order of addresses, the function is on another stack, or on its own again. */
@@ -44,9 +44,10 @@ __attribute__((warn_unused_result)) bool goframe_recognize(
 
 /*
  * Follows the instructions, in order of addresses, and jumps forward among them. To the end if
- * function->flags has GOPCLNTAB_SP_WRITE, else as far as prologues are.
+ * function->flags has GOPCLNTAB_SP_WRITE, else as far as prologues are. Returns how many those
+ * were.
  */
-void goframe_follow(const struct gopclntab *tab, const struct gopclntab_function *function,
-		    const uint8_t *code, size_t len, struct goframe *out);
+uint32_t goframe_follow(const struct gopclntab *tab, const struct gopclntab_function *function,
+			const uint8_t *code, size_t len, struct goframe *out);
 
 #endif

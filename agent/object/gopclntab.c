@@ -270,19 +270,13 @@ static int value_at(const struct gopclntab *tab, const struct gopclntab_function
 	int err = open_values(tab, function, place, &values);
 
 	*out = -1;
-	while (!err) {
-		err = gopcvalue_next(&values);
-		if (err < 0)
-			return err;
-		if (err == 0)
-			return 0;
-		err = 0;
-		if (pc < values.pc) {
-			*out = values.value;
-			break;
-		}
-	}
-	return err;
+	if (err)
+		return err;
+	err = gopcvalue_seek(&values, pc);
+	if (err <= 0)
+		return err;
+	*out = values.value;
+	return 0;
 }
 
 int gopclntab_sp_delta(const struct gopclntab *tab, const struct gopclntab_function *function,
@@ -291,6 +285,12 @@ int gopclntab_sp_delta(const struct gopclntab *tab, const struct gopclntab_funct
 	int err = value_at(tab, function, FUNC_SP, pc, out);
 
 	return !err && *out == -1 ? -EBADMSG : err;
+}
+
+int gopclntab_open_sp_deltas(const struct gopclntab *tab, const struct gopclntab_function *function,
+			     struct gopcvalue *out)
+{
+	return open_values(tab, function, FUNC_SP, out);
 }
 
 int gopclntab_each_sp_delta(const struct gopclntab *tab, const struct gopclntab_function *function,

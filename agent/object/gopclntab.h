@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct gopclntab;
+struct gopcvalue;
 
 /* What the table does not hold itself. */
 struct gopclntab_source {
@@ -73,6 +74,10 @@ __attribute__((warn_unused_result)) int gopclntab_find_name(const struct gopclnt
 __attribute__((warn_unused_result)) int gopclntab_sp_delta(
 	const struct gopclntab *tab, const struct gopclntab_function *function, uint64_t pc,
 	int32_t *out);
+/* All of them, to be looked up by rising pc; -1 where there is none. Borrows. As above. */
+__attribute__((warn_unused_result)) int gopclntab_open_sp_deltas(
+	const struct gopclntab *tab, const struct gopclntab_function *function,
+	struct gopcvalue *out);
 /*
  * Calls visit for every run of addresses with one such distance, by rising address; what it returns
  * other than 0 ends it. Returns that, 0 or -EBADMSG.

@@ -49,3 +49,16 @@ int gopcvalue_next(struct gopcvalue *values)
 	values->pc = bytes < values->end - values->pc ? values->pc + bytes : values->end;
 	return 1;
 }
+
+int gopcvalue_seek(struct gopcvalue *values, uint64_t pc)
+{
+	while (!values->is_started || pc >= values->pc) {
+		int err = gopcvalue_next(values);
+
+		if (err <= 0) {
+			values->is_done = true;
+			return err;
+		}
+	}
+	return 1;
+}

@@ -25,5 +25,10 @@ struct gopcvalue {
  * there is none, or -EBADMSG.
  */
 __attribute__((warn_unused_result)) int gopcvalue_next(struct gopcvalue *values);
+/*
+ * Goes on to the run that holds pc, which is not before the one that it is at. Returns 1, 0 if
+ * there is none, or -EBADMSG; there is none after that.
+ */
+__attribute__((warn_unused_result)) int gopcvalue_seek(struct gopcvalue *values, uint64_t pc);
 
 #endif

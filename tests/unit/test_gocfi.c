@@ -7,7 +7,12 @@
 #include "tests/cfi_oracle.h"
 #include "tests/gobuild.h"
 
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+
 #define STEP 3
+#define NOP 0x90
+#define PUSH_RBP 0x55
 
 struct program {
 	char path[GOBUILD_PATH_BYTES];
@@ -201,6 +206,115 @@ static void c_code_keeps_its_rows(void **state)
 	drop(&program);
 }
 
+/* A copy in memory of the program, to be written to. */
+static int copy(const struct program *program)
+{
+	int fd = memfd_create("copy", MFD_CLOEXEC), from = object_fd(program->object);
+	off_t at = 0;
+
+	assert_true(fd >= 0);
+	while (sendfile(fd, from, &at, 1U << 20) > 0)
+		;
+	return fd;
+}
+
+static void write_at(int fd, const struct program *program, uint64_t vaddr, const void *bytes,
+		     size_t len)
+{
+	uint64_t offset;
+
+	assert_int_equal(object_vaddr_to_offset(program->object, vaddr, &offset), 0);
+	assert_int_equal(pwrite(fd, bytes, len, (off_t)offset), len);
+}
+
+/* Where the functions' records are, from runtime.pclntab's own header. */
+static uint64_t find_records(const struct program *program)
+{
+	const uint8_t wanted[] = { 0xff, 0xff, 0xff, 0, 0, 1, 8 };
+	const struct object_segment *segments;
+	size_t count = object_segments(program->object, &segments);
+	uint64_t found = 0;
+
+	for (size_t i = 0; i < count && found == 0; i++) {
+		uint8_t *bytes = malloc(segments[i].file_bytes), *at;
+		size_t len = object_read(program->object, segments[i].vaddr, bytes,
+					 segments[i].file_bytes);
+
+		at = memmem(bytes, len, wanted, sizeof(wanted));
+		if (at && !(segments[i].flags & PF_X)) {
+			memcpy(&found, at - 1 + 64, sizeof(found));
+			found += segments[i].vaddr + (uint64_t)(at - 1 - bytes);
+		}
+		free(bytes);
+	}
+	assert_true(found != 0);
+	return found;
+}
+
+/* Makes it a function that writes to rsp and is nothing but the push and instructions of a byte. */
+static void fill_function(int fd, const struct program *program,
+			  const struct gopclntab_function *function, uint64_t records)
+{
+	uint32_t bytes = gofile_minor(program->go) < 20 ? 40 : 44;
+	uint8_t flags = GOPCLNTAB_SP_WRITE;
+	size_t len = function->end - function->entry;
+	uint8_t *code = malloc(len + 1);
+
+	memset(code, NOP, len);
+	code[0] = PUSH_RBP;
+	write_at(fd, program, records + function->offset + bytes - 3, &flags, 1);
+	write_at(fd, program, function->entry, code, len);
+	free(code);
+}
+
+/* Whether main.bigFrame's save of rbp is found, where it and all from this one on are filled. */
+static bool finds_save(const struct program *program, uint32_t first)
+{
+	const struct gopclntab *tab = gofile_pclntab(program->go);
+	uint64_t records = find_records(program);
+	struct gopclntab_function function;
+	int fd = copy(program);
+	struct cfi_table *table;
+	struct object *object;
+	bool is_found;
+
+	for (uint32_t i = first; i < gopclntab_count(tab); i++) {
+		assert_int_equal(gopclntab_function_at(tab, i, &function), 0);
+		if (function.end > function.entry)
+			fill_function(fd, program, &function, records);
+	}
+	find(program, "main.bigFrame", &function);
+	fill_function(fd, program, &function, records);
+	assert_int_equal(object_open(fd, "copy", &object), 0);
+	assert_int_equal(cfi_build(object, &table), 0);
+	/* Where its frame is whole, by its table. */
+	is_found = cfi_find(table, function.entry + 80).fp == UNWIND_FP_CFA;
+	cfi_free(table);
+	object_free(object);
+	return is_found;
+}
+
+static void so_many_instructions_are_followed_of_a_file(void **state)
+{
+	struct gopclntab_function function;
+	struct program program;
+	uint64_t before = 0;
+
+	(void)state;
+	build("frames", "-ldflags '-s -w'", &program);
+	find(&program, "main.bigFrame", &function);
+	for (uint32_t i = 0; i < function.index; i++) {
+		struct gopclntab_function other;
+
+		assert_int_equal(gopclntab_function_at(gofile_pclntab(program.go), i, &other), 0);
+		before += other.end - other.entry;
+	}
+	assert_true(before > 2U << 18);
+	assert_true(finds_save(&program, function.index));
+	assert_false(finds_save(&program, 0));
+	drop(&program);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +323,7 @@ int main(void)
 		cmocka_unit_test(special_functions_have_rules_of_their_own),
 		cmocka_unit_test(sigreturn_is_a_signal_frame_from_the_byte_before_on),
 		cmocka_unit_test(c_code_keeps_its_rows),
+		cmocka_unit_test(so_many_instructions_are_followed_of_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
