@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "object/cache.h"
 #include "base/table.h"
+#include "object/allowance.h"
 #include "object/object.h"
 #include "object/vdso.h"
 
@@ -22,11 +23,14 @@ struct entry {
 struct object_cache {
 	struct table *entries;
 	uint64_t last_serial;
+	struct allowance *go_tables;
 	struct object *vdso; /* NULL until asked for */
 };
 
 /* Each holds a descriptor; main raises the limit of those. */
 #define OBJECT_CACHE_FILES 4096U
+/* Of all Go programs' tables; those of the largest that are known take 100 MiB. */
+#define OBJECT_CACHE_GO_BYTES (512ULL << 20)
 
 int object_cache_new(struct object_cache **out)
 {
@@ -37,8 +41,10 @@ int object_cache_new(struct object_cache **out)
 		return -ENOMEM;
 	err = table_new(sizeof(struct identity), sizeof(struct entry), OBJECT_CACHE_FILES,
 			&cache->entries);
+	if (!err)
+		err = allowance_new(OBJECT_CACHE_GO_BYTES, &cache->go_tables);
 	if (err) {
-		free(cache);
+		object_cache_free(cache);
 		return err;
 	}
 	*out = cache;
@@ -49,12 +55,13 @@ void object_cache_free(struct object_cache *cache)
 {
 	if (!cache)
 		return;
-	for (uint32_t i = 0; i < table_end(cache->entries); i++) {
+	for (uint32_t i = 0; cache->entries && i < table_end(cache->entries); i++) {
 		if (table_used(cache->entries, i))
 			object_free(((struct entry *)table_entry(cache->entries, i))->object);
 	}
 	table_free(cache->entries);
 	object_free(cache->vdso);
+	allowance_free(cache->go_tables);
 	free(cache);
 }
 
@@ -81,7 +88,9 @@ static int add_entry(struct object_cache *cache, const struct identity *identity
 	uint32_t index;
 	int err;
 
-	if (table_count(cache->entries) == OBJECT_CACHE_FILES)
+	/* Programs that have ended must not take the memory of those that start. */
+	if (table_count(cache->entries) == OBJECT_CACHE_FILES ||
+	    allowance_left(cache->go_tables) < OBJECT_CACHE_GO_BYTES / 2)
 		drop_unused(cache);
 	err = table_add(cache->entries, identity, &index, NULL);
 	if (err)
@@ -89,6 +98,7 @@ static int add_entry(struct object_cache *cache, const struct identity *identity
 	entry = table_entry(cache->entries, index);
 	entry->object = object;
 	object_set_serial(object, ++cache->last_serial);
+	object_set_allowance(object, cache->go_tables);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "object/gofile.h"
 
+#include "object/allowance.h"
 #include "object/elfreloc.h"
 #include "object/elfsection.h"
 #include "object/gofind.h"
@@ -20,8 +21,10 @@
 #define BUILDINFO_IN_PLACE 2U
 #define BUILDINFO_HEAD_BYTES 32U
 
-#define MAX_PCLNTAB_BYTES (1ULL << 30)
-#define MAX_RODATA_BYTES (256ULL << 20)
+#define MAX_PCLNTAB_BYTES (256ULL << 20)
+/* What is wanted of it takes a quarter of the pclntab's bytes; embedded files may follow. */
+#define MAX_RODATA_BYTES (64ULL << 20)
+#define MAX_FUNCTIONS_BYTES (1ULL << 30) /* more is no length */
 
 /* runtime.moduledata, in words. A slice takes three. */
 enum {
@@ -62,6 +65,8 @@ struct gofile {
 	bool uses_cgo;
 	struct gofile_module module;
 	struct gopclntab *pclntab;
+	struct allowance *allowance; /* the object's, or NULL */
+	uint64_t taken_bytes; /* of it */
 };
 
 /* The search for a pclntab that a moduledata belongs to. */
@@ -69,6 +74,7 @@ struct finder {
 	struct elfreloc reloc;
 	unsigned int minor;
 	uint64_t pclntab, pclntab_bytes;
+	uint64_t rodata_bytes; /* from gofunc on */
 	const uint64_t *header;
 	struct gofile_module module;
 };
@@ -152,7 +158,7 @@ static bool names_pclntab(const struct finder *finder, const uint64_t *words)
 	}
 	return words[MODULE_ROWS] == words[MODULE_FUNCTIONS] &&
 	       words[MODULE_ROWS + 1] == finder->header[PCLNTAB_COUNT] + 1 &&
-	       words[MODULE_FUNCTIONS + 1] < MAX_PCLNTAB_BYTES;
+	       words[MODULE_FUNCTIONS + 1] < MAX_FUNCTIONS_BYTES;
 }
 
 static int check_module(void *arg, uint64_t vaddr)
@@ -227,6 +233,8 @@ static uint64_t measure_rodata(const struct object *object, const struct elfsect
 	size_t count = object_segments(object, &segments);
 	uint64_t start = finder->module.gofunc, end = start + MAX_RODATA_BYTES;
 
+	if (finder->pclntab_bytes < MAX_RODATA_BYTES)
+		end = start + finder->pclntab_bytes;
 	if (finder->pclntab > start && finder->pclntab < end)
 		end = finder->pclntab;
 	for (uint64_t i = 0; i < sections->count; i++) {
@@ -264,16 +272,33 @@ static int load(const struct object *object, uint64_t vaddr, uint64_t len, uint8
 	return 0;
 }
 
-static int load_pclntab(const struct object *object, const struct elfsection_table *sections,
-			const struct finder *finder, struct gofile *go)
+/* A file with holes takes no disk but would take as much memory as it says. */
+static int take_bytes(const struct object *object, const struct finder *finder, struct gofile *go,
+		      char reason[GOFILE_REASON_BYTES])
+{
+	uint64_t bytes = finder->pclntab_bytes + finder->rodata_bytes;
+
+	if (finder->pclntab_bytes > MAX_PCLNTAB_BYTES)
+		return refuse(reason, -ENOTSUP, "its runtime.pclntab takes more than %llu MiB",
+			      MAX_PCLNTAB_BYTES >> 20);
+	if (!object_allowance(object))
+		return 0;
+	if (!allowance_take(object_allowance(object), bytes))
+		return refuse(reason, -ENOTSUP,
+			      "beside those of other Go programs there is no room for its tables");
+	go->allowance = object_allowance(object);
+	go->taken_bytes = bytes;
+	return 0;
+}
+
+static int load_pclntab(const struct object *object, const struct finder *finder, struct gofile *go)
 {
 	struct gopclntab_source source = { .text = finder->module.text, .minor = go->minor };
-	uint64_t rodata_bytes = measure_rodata(object, sections, finder);
 	struct gopclntab_function last;
 	int err = load(object, finder->pclntab, finder->pclntab_bytes, &source.bytes, &source.len);
 
-	if (!err && rodata_bytes > 0)
-		err = load(object, finder->module.gofunc, rodata_bytes, &source.rodata,
+	if (!err && finder->rodata_bytes > 0)
+		err = load(object, finder->module.gofunc, finder->rodata_bytes, &source.rodata,
 			   &source.rodata_len);
 	if (err) {
 		free(source.bytes);
@@ -297,7 +322,11 @@ static int open_tables(const struct object *object, const struct elfsection_tabl
 	if (err)
 		return err;
 	go->module = finder.module;
-	err = load_pclntab(object, sections, &finder, go);
+	finder.rodata_bytes = measure_rodata(object, sections, &finder);
+	err = take_bytes(object, &finder, go, reason);
+	if (err)
+		return err;
+	err = load_pclntab(object, &finder, go);
 	if (err)
 		return refuse(reason, err, "its runtime.pclntab contradicts itself");
 	/* The way from C into Go, which only C code has a use for. */
@@ -352,6 +381,8 @@ void gofile_free(struct gofile *go)
 	if (!go)
 		return;
 	gopclntab_free(go->pclntab);
+	if (go->allowance)
+		allowance_give_back(go->allowance, go->taken_bytes);
 	free(go);
 }
 

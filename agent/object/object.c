@@ -2,6 +2,7 @@
 #include "object/object.h"
 
 #include "base/log.h"
+#include "object/allowance.h"
 #include "object/debuginfo.h"
 #include "object/elffile.h"
 #include "object/elfsection.h"
@@ -31,6 +32,7 @@ struct object {
 	size_t segment_count;
 	struct object_segment segments[OBJECT_MAX_HEADERS];
 	uint64_t serial;
+	struct allowance *allowance; /* a reference, or NULL */
 	atomic_uint refs;
 	pthread_mutex_t lock; /* over what follows */
 	bool is_symtab_loaded;
@@ -242,6 +244,16 @@ void object_set_serial(struct object *object, uint64_t serial)
 	object->serial = serial;
 }
 
+struct allowance *object_allowance(const struct object *object)
+{
+	return object->allowance;
+}
+
+void object_set_allowance(struct object *object, struct allowance *allowance)
+{
+	object->allowance = allowance_ref(allowance);
+}
+
 bool object_is_shared(const struct object *object)
 {
 	return atomic_load(&object->refs) > 1;
@@ -253,6 +265,7 @@ void object_free(struct object *object)
 		return;
 	debuginfo_free(object->debuginfo);
 	gofile_free(object->gofile);
+	allowance_free(object->allowance);
 	symtab_free(object->symtab);
 	pthread_mutex_destroy(&object->lock);
 	free(object->path);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct allowance;
 struct debuginfo;
 struct gofile;
 struct object;
@@ -47,6 +48,9 @@ void object_free(struct object *object); /* drops one reference */
  */
 uint64_t object_serial(const struct object *object);
 void object_set_serial(struct object *object, uint64_t serial);
+/* What its Go tables take from; set likewise, with a reference to it. NULL: no limit. */
+struct allowance *object_allowance(const struct object *object);
+void object_set_allowance(struct object *object, struct allowance *allowance);
 /* Whether there is more than one reference now. */
 bool object_is_shared(const struct object *object);
 
