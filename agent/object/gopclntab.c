@@ -21,6 +21,9 @@
 #define HEADER_FUNCTIONS 64U
 #define HEADER_BYTES 72U
 #define MAX_FUNCTIONS (1U << 22)
+/* A run may be of one address: of what is longer, and of deeper calls in it, no values are told. */
+#define MAX_VALUES_BYTES (16ULL << 20)
+#define MAX_CALLS_BYTES (64ULL << 20)
 
 /* A row of the function table: two u32, the entry and where the function's record is. */
 #define ROW_BYTES 8U
@@ -248,7 +251,8 @@ static int open_values(const struct gopclntab *tab, const struct gopclntab_funct
 {
 	uint32_t at;
 
-	if (!read_u32(&tab->functions, function->offset + place, &at) || at >= tab->values.len)
+	if (function->end - function->entry > MAX_VALUES_BYTES ||
+	    !read_u32(&tab->functions, function->offset + place, &at) || at >= tab->values.len)
 		return -EBADMSG;
 	*out = (struct gopcvalue){
 		.at = tab->values.bytes + at,
@@ -398,6 +402,8 @@ int gopclntab_calls(const struct gopclntab *tab, const struct gopclntab_function
 		int32_t index = -1;
 		uint32_t parent;
 
+		if ((uint64_t)count * (function->end - function->entry) > MAX_CALLS_BYTES)
+			return -EBADMSG;
 		err = set_line(tab, function, pc, call);
 		if (!err && place != 0 && tree.len > 0)
 			err = value_at(tab, function, place, pc, &index);

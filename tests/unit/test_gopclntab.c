@@ -221,6 +221,27 @@ static void debuginfo_names_go_code_from_the_table(void **state)
 	object_free(program.object);
 }
 
+/* So long that its tables might have millions of entries, each of which is read for every look. */
+static void of_functions_longer_than_any_nothing_is_told(void **state)
+{
+	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
+	struct gopclntab_function function;
+	struct program program;
+	int32_t delta;
+
+	(void)state;
+	build("", &program);
+	assert_int_equal(gopclntab_find_name(program.tab, "main.main", &function), 0);
+	function.end = function.entry + (16U << 20);
+	assert_int_equal(gopclntab_sp_delta(program.tab, &function, function.entry, &delta), 0);
+	assert_true(gopclntab_calls(program.tab, &function, function.entry, calls) > 0);
+	function.end++;
+	assert_int_equal(gopclntab_sp_delta(program.tab, &function, function.entry, &delta),
+			 -EBADMSG);
+	assert_int_equal(gopclntab_calls(program.tab, &function, function.entry, calls), -EBADMSG);
+	object_free(program.object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +250,7 @@ int main(void)
 		cmocka_unit_test(functions_are_those_that_go_tool_nm_has),
 		cmocka_unit_test(what_is_outside_of_the_text_is_not_found),
 		cmocka_unit_test(debuginfo_names_go_code_from_the_table),
+		cmocka_unit_test(of_functions_longer_than_any_nothing_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
