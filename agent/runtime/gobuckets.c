@@ -251,6 +251,9 @@ int gobuckets_update(struct gobuckets *list, uint64_t head)
 	}
 	if (!err && address != list->head)
 		err = -EBADMSG;
+	/* Frames may be missing. */
+	if (!err && remote_is_spent(list->remote))
+		err = -ETIME;
 	if (err) {
 		list->count = old_count;
 		list->frame_count = old_frames;

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define GOLANG_PAGE_MASK 4095U
-/* Some seconds; 100,000 goroutines with stacks of 160 KiB take less. */
-#define GOLANG_BUDGET_BYTES (32ULL << 30)
+/* 100,000 goroutines with stacks of 900 frames and 90 KiB need as much: ten seconds. */
+#define GOLANG_BUDGET_BYTES (48ULL << 30)
 
 int golang_fail(struct golang *golang, int err, const char *format, ...)
 {
@@ -38,6 +38,9 @@ void golang_begin(struct golang *golang)
 
 int golang_end(struct golang *golang, int err)
 {
+	/* Stacks that were walked last may be short for it. */
+	if (!err && remote_is_spent(golang->remote))
+		err = -ETIME;
 	if (err == -ETIME)
 		golang_fail(golang, err, "%s: the runtime's data takes too long to read",
 			    golang_version(golang));

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/table.h"
 #include "object/gopclntab.h"
+#include "runtime/remote.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 
 #define GOPCS_MAX_KNOWN 262144U /* addresses; beyond, all are forgotten and looked up again */
 #define GOPCS_MAX_CALLER_BYTES (8U << 20) /* likewise */
+
+/* What could be copied in the time of looking into a byte of a function's tables, of three. */
+#define GOPCS_LOOK_BYTES (3U * 12U)
 
 /* What a stored address means. */
 struct meaning {
@@ -22,6 +26,7 @@ struct meaning {
 struct gopcs {
 	const struct gopclntab *tab;
 	uint64_t bias;
+	struct remote *remote;
 	bool has_internal; /* internal/runtime/ counts as the runtime */
 	struct table *known;
 	struct buf callers; /* u64 each, of all known ones */
@@ -29,7 +34,8 @@ struct gopcs {
 	uint64_t fresh_callers[GOPCLNTAB_MAX_CALLS];
 };
 
-int gopcs_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, struct gopcs **out)
+int gopcs_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, struct remote *remote,
+	      struct gopcs **out)
 {
 	struct gopcs *pcs = calloc(1, sizeof(*pcs));
 	int err;
@@ -44,6 +50,7 @@ int gopcs_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, struct
 	buf_init(&pcs->callers, GOPCS_MAX_CALLER_BYTES);
 	pcs->tab = tab;
 	pcs->bias = bias;
+	pcs->remote = remote;
 	pcs->has_internal = minor >= 24;
 	*out = pcs;
 	return 0;
@@ -63,8 +70,18 @@ static bool begins(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* Sets what is fresh. */
-static void explain(struct gopcs *pcs, uint64_t stored)
+/* Counts the work for so many calls. Returns whether there may be more. */
+static bool charge(const struct gopcs *pcs, const struct gopclntab_function *function, int calls)
+{
+	if (!pcs->remote)
+		return true;
+	remote_charge(pcs->remote,
+		      (function->end - function->entry) * GOPCS_LOOK_BYTES * (uint64_t)calls);
+	return !remote_is_spent(pcs->remote);
+}
+
+/* Sets what is fresh. Returns whether that is all that there is to know. */
+static bool explain(struct gopcs *pcs, uint64_t stored)
 {
 	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
 	struct gopclntab_function function;
@@ -73,11 +90,13 @@ static void explain(struct gopcs *pcs, uint64_t stored)
 
 	*fresh = (struct meaning){ .stored = stored };
 	if (gopclntab_find(pcs->tab, stored, &function))
-		return;
+		return true;
 	if (strcmp(function.name, "runtime.goexit") == 0) {
 		fresh->is_runtime = true;
-		return;
+		return true;
 	}
+	if (!charge(pcs, &function, 1))
+		return false;
 	fresh->executed = stored > function.entry ? stored - 1 : stored;
 	count = gopclntab_calls(pcs->tab, &function, fresh->executed, calls);
 	if (count > 0)
@@ -86,6 +105,9 @@ static void explain(struct gopcs *pcs, uint64_t stored)
 			(pcs->has_internal && begins(calls[0].name, "internal/runtime/"));
 	for (int i = 1; i < count; i++)
 		pcs->fresh_callers[fresh->caller_count++] = calls[i].pc + 1;
+	if (count > 1)
+		charge(pcs, &function, count - 1);
+	return true;
 }
 
 static void forget(struct gopcs *pcs)
@@ -125,8 +147,8 @@ static const struct meaning *look_up(struct gopcs *pcs, uint64_t address, const 
 		*callers = (const uint64_t *)(const void *)pcs->callers.data + known->first_caller;
 		return known;
 	}
-	explain(pcs, stored);
-	remember(pcs);
+	if (explain(pcs, stored))
+		remember(pcs);
 	*callers = pcs->fresh_callers;
 	return &pcs->fresh;
 }

@@ -15,11 +15,16 @@
 
 struct gopclntab;
 struct gopcs;
+struct remote;
 
-/* Of Go 1.minor, whose file is mapped bias above its addresses. Borrows the table. Returns 0 or
- * -ENOMEM. */
+/*
+ * Of Go 1.minor, whose file is mapped bias above its addresses. Borrows the table and the process
+ * whose budget the work counts for, NULL for none: once that is used up, new addresses are as if of
+ * no Go function. Returns 0 or -ENOMEM.
+ */
 __attribute__((warn_unused_result)) int gopcs_new(const struct gopclntab *tab, uint64_t bias,
-						  unsigned minor, struct gopcs **out);
+						  unsigned minor, struct remote *remote,
+						  struct gopcs **out);
 void gopcs_free(struct gopcs *pcs);
 
 /*

@@ -45,7 +45,8 @@ int gorecords_new(struct golang *golang, struct gorecords **out)
 	if (!records)
 		return -ENOMEM;
 	goticks_start(&records->start);
-	err = gopcs_new(gofile_pclntab(golang->file), golang->bias, golang->minor, &records->pcs);
+	err = gopcs_new(gofile_pclntab(golang->file), golang->bias, golang->minor, golang->remote,
+			&records->pcs);
 	for (unsigned type = GOBUCKETS_HEAP; !err && type <= GOBUCKETS_MUTEX; type++)
 		err = gobuckets_new(golang->remote, records->pcs, (enum gobuckets_type)type,
 				    &records->lists[type]);

@@ -56,7 +56,7 @@ static int open_known(struct golang *golang)
 
 	if (!known)
 		return -ENOMEM;
-	err = gounwind_new(tab, golang->bias, golang->minor, &known->unwind);
+	err = gounwind_new(tab, golang->bias, golang->minor, golang->remote, &known->unwind);
 	if (!err)
 		err = gostarts_new(tab, golang->bias, &known->starts);
 	if (!err)

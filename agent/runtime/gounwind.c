@@ -3,6 +3,7 @@
 
 #include "base/table.h"
 #include "object/gopclntab.h"
+#include "runtime/remote.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +12,12 @@
 #define GOUNWIND_MAX_PLACES 65536U /* beyond these, places are looked up every time */
 #define GOUNWIND_WORD sizeof(uint64_t)
 #define GOUNWIND_STEPS 4U /* for each frame that there is room for: most are shown */
+
+/* What could be copied in the time of a step, and of looking into a byte of a function's tables. */
+#define GOUNWIND_STEP_BYTES 256U
+#define GOUNWIND_LOOK_BYTES 12U
+#define GOUNWIND_LOOKS 4U /* for a place: how large its frame is, and three for a call */
+#define GOUNWIND_CALL_LOOKS 3U
 
 /* What is known of a pc, made once. */
 struct place_key {
@@ -37,10 +44,12 @@ struct gounwind {
 	const struct gopclntab *tab;
 	uint64_t bias;
 	unsigned minor;
+	struct remote *remote;
 	struct table *places;
 };
 
-int gounwind_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, struct gounwind **out)
+int gounwind_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, struct remote *remote,
+		 struct gounwind **out)
 {
 	struct gounwind *unwind = calloc(1, sizeof(*unwind));
 	int err;
@@ -50,6 +59,7 @@ int gounwind_new(const struct gopclntab *tab, uint64_t bias, unsigned minor, str
 	unwind->tab = tab;
 	unwind->bias = bias;
 	unwind->minor = minor;
+	unwind->remote = remote;
 	err = table_new(sizeof(struct place_key), sizeof(struct place), GOUNWIND_MAX_PLACES,
 			&unwind->places);
 	if (err) {
@@ -77,12 +87,28 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
+/* Counts the work. Returns whether there may be more. */
+static bool charge(const struct gounwind *unwind, uint64_t bytes)
+{
+	if (!unwind->remote)
+		return true;
+	remote_charge(unwind->remote, bytes);
+	return !remote_is_spent(unwind->remote);
+}
+
+static uint64_t look_bytes(const struct gopclntab_function *function)
+{
+	return (function->end - function->entry) * GOUNWIND_LOOK_BYTES;
+}
+
 static bool are_all_wrappers(const struct gounwind *unwind,
 			     const struct gopclntab_function *function, uint64_t vaddr)
 {
 	struct gopclntab_call calls[GOPCLNTAB_MAX_CALLS];
 	int count = gopclntab_calls(unwind->tab, function, vaddr, calls);
 
+	if (count > 1)
+		charge(unwind, look_bytes(function) * GOUNWIND_CALL_LOOKS * (uint64_t)(count - 1));
 	for (int i = 0; i < count; i++) {
 		if (!gopclntab_is_wrapper(unwind->tab, &calls[i]))
 			return false;
@@ -100,7 +126,8 @@ static void make_place(const struct gounwind *unwind, struct place *place)
 	uint64_t pc = place->key.pc, vaddr = pc - unwind->bias;
 	bool is_executed;
 
-	if (gopclntab_find(unwind->tab, vaddr, &function))
+	if (gopclntab_find(unwind->tab, vaddr, &function) ||
+	    !charge(unwind, look_bytes(&function) * GOUNWIND_LOOKS))
 		return;
 	/* A goroutine that has not run yet stands at its function's entry. */
 	is_executed = !place->key.is_trapped && vaddr > function.entry;
@@ -129,6 +156,8 @@ static struct place find_place(struct gounwind *unwind, uint64_t pc, bool is_tra
 	uint32_t index = table_find(unwind->places, &place.key);
 	struct place *entry;
 
+	if (!charge(unwind, GOUNWIND_STEP_BYTES))
+		return place;
 	if (index != TABLE_NONE)
 		return *(struct place *)table_entry(unwind->places, index);
 	make_place(unwind, &place);

@@ -13,6 +13,7 @@
 
 struct gopclntab;
 struct gounwind;
+struct remote;
 
 /* What to walk. read gives the aligned word at an address within [lo, hi): 0, or an error. */
 struct gounwind_stack {
@@ -29,16 +30,20 @@ struct gounwind_walk {
 	bool has_user_code; /* a function that is none of the runtime's */
 };
 
-/* Of Go 1.minor, whose file is mapped bias above its addresses. Borrows the table. Returns 0 or
- * -ENOMEM. */
+/*
+ * Of Go 1.minor, whose file is mapped bias above its addresses. Borrows the table and the process
+ * whose budget the work counts for, NULL for none. Returns 0 or -ENOMEM.
+ */
 __attribute__((warn_unused_result)) int gounwind_new(const struct gopclntab *tab, uint64_t bias,
-						     unsigned minor, struct gounwind **out);
+						     unsigned minor, struct remote *remote,
+						     struct gounwind **out);
 void gounwind_free(struct gounwind *unwind);
 
 /*
  * Writes up to max addresses that were executed, innermost first: of return addresses the byte
  * before. runtime.goexit is left out, and so are wrappers that the compiler made, where the
- * runtime's own profile leaves them out. Where far more are left out than max, the walk is cut.
+ * runtime's own profile leaves them out. Where far more are left out than max, the walk is cut,
+ * and where the budget is used up.
  */
 struct gounwind_walk gounwind_walk(struct gounwind *unwind, const struct gounwind_stack *stack,
 				   uint64_t *frames, uint32_t max);

@@ -59,9 +59,14 @@ void remote_begin(struct remote *remote, uint64_t budget_bytes)
 	remote->budget_bytes = budget_bytes;
 }
 
-static void charge(struct remote *remote, uint64_t bytes)
+void remote_charge(struct remote *remote, uint64_t bytes)
 {
 	remote->budget_bytes -= bytes < remote->budget_bytes ? bytes : remote->budget_bytes;
+}
+
+bool remote_is_spent(const struct remote *remote)
+{
+	return remote->budget_bytes == 0;
 }
 
 static ssize_t read_file(struct remote *remote, uint64_t address, void *bytes, size_t len)
@@ -80,9 +85,9 @@ static ssize_t read_file(struct remote *remote, uint64_t address, void *bytes, s
 
 ssize_t remote_read_some(struct remote *remote, uint64_t address, void *bytes, size_t len)
 {
-	if (remote->budget_bytes == 0)
+	if (remote_is_spent(remote))
 		return -ETIME;
-	charge(remote, REMOTE_CALL_BYTES + REMOTE_PIECE_BYTES + len);
+	remote_charge(remote, REMOTE_CALL_BYTES + REMOTE_PIECE_BYTES + len);
 	if (!remote->is_by_file) {
 		struct iovec here = { .iov_base = bytes, .iov_len = len };
 		/* An address, not a pointer of ours. */
@@ -163,15 +168,15 @@ static ssize_t read_batch(struct remote *remote, struct remote_range *ranges, si
 	size_t here_count, there_count, done = 0;
 	ssize_t got;
 
-	if (remote->budget_bytes == 0)
+	if (remote_is_spent(remote))
 		return -ETIME;
 	count = list_ranges(remote, ranges, count, &here_count, &there_count);
 	got = process_vm_readv(remote->pid, remote->here, here_count, remote->there, there_count,
 			       0);
 	if (got < 0 && errno != EFAULT)
 		return -errno;
-	charge(remote,
-	       REMOTE_CALL_BYTES + here_count * REMOTE_ENTRY_BYTES + (got > 0 ? (uint64_t)got : 0));
+	remote_charge(remote, REMOTE_CALL_BYTES + here_count * REMOTE_ENTRY_BYTES +
+				      (got > 0 ? (uint64_t)got : 0));
 
 	for (; done < count; done++) {
 		if (done > 0 && gap_before(&ranges[done]) > 0)
@@ -181,7 +186,7 @@ static ssize_t read_batch(struct remote *remote, struct remote_range *ranges, si
 		got -= (ssize_t)ranges[done].len;
 		ranges[done].is_read = true;
 	}
-	charge(remote, (done < there_count ? done : there_count) * REMOTE_PIECE_BYTES);
+	remote_charge(remote, (done < there_count ? done : there_count) * REMOTE_PIECE_BYTES);
 	/* It stopped within this one, for a fault or because the sum was too large for one call. */
 	if (done < count) {
 		int err = read_range(remote, &ranges[done++]);

@@ -33,6 +33,9 @@ void remote_free(struct remote *remote);
  * Until the first call there is no limit.
  */
 void remote_begin(struct remote *remote, uint64_t budget_bytes);
+/* Counts other work for what was read; and tells whether all is used up, so that some is undone. */
+void remote_charge(struct remote *remote, uint64_t bytes);
+bool remote_is_spent(const struct remote *remote);
 
 /* Reads len bytes. Returns 0, -EFAULT where not all of it is mapped, -ESRCH, -EPERM, or -ETIME. */
 __attribute__((warn_unused_result)) int remote_read(struct remote *remote, uint64_t address,

@@ -98,7 +98,6 @@ static struct fixture *start(void **state)
 	fixture->code[0] = function.entry + 1;
 	assert_int_equal(gopclntab_find_name(tab, "main.main", &function), 0);
 	fixture->code[1] = function.entry + 1;
-	assert_int_equal(gopcs_new(tab, 0, gofile_minor(file), &fixture->pcs), 0);
 	fixture->child = fork();
 	if (fixture->child == 0) {
 		for (;;)
@@ -108,6 +107,7 @@ static struct fixture *start(void **state)
 	if (err == -EACCES || err == -EPERM)
 		skip_because("a parent may not look into its children here");
 	assert_int_equal(err, 0);
+	assert_int_equal(gopcs_new(tab, 0, gofile_minor(file), fixture->remote, &fixture->pcs), 0);
 	assert_int_equal(
 		gobuckets_new(fixture->remote, fixture->pcs, GOBUCKETS_HEAP, &fixture->list), 0);
 	return fixture;
@@ -283,6 +283,24 @@ static void test_a_list_that_costs_too_much_is_left_as_it_was(void **state)
 	assert_int_equal(gobuckets_count(fixture->list), 3);
 }
 
+/* Wherever the budget ends: while it is read, or while its addresses are looked up. */
+static void test_a_list_is_read_with_all_frames_or_not_at_all(void **state)
+{
+	struct fixture *fixture = start(state);
+	struct gobuckets_head *head = add(fixture, 0, 8);
+	unsigned failed = 0;
+	int err = -ETIME;
+
+	for (; err; failed++) {
+		remote_begin(fixture->remote, (failed + 1) * 256);
+		err = gobuckets_update(fixture->list, address_of(head));
+		assert_true(!err || err == -ETIME);
+		assert_int_equal(gobuckets_count(fixture->list), !err);
+	}
+	assert_true(failed > 10);
+	assert_int_equal(gobuckets_at(fixture->list, 0)->frame_count, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +317,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_place_that_holds_none_costs_little, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_list_that_costs_too_much_is_left_as_it_was,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_list_is_read_with_all_frames_or_not_at_all,
 						setup, teardown),
 	};
 

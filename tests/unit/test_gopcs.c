@@ -117,7 +117,7 @@ static void test_stacks_are_as_the_runtime_explains_them(void **state)
 	object = gobuild_open(path);
 	assert_int_equal(object_gofile(object, &file, NULL), 0);
 	check.tab = gofile_pclntab(file);
-	assert_int_equal(gopcs_new(check.tab, BIAS, gofile_minor(file), &check.pcs), 0);
+	assert_int_equal(gopcs_new(check.tab, BIAS, gofile_minor(file), NULL, &check.pcs), 0);
 	pipe = popen(path, "r");
 	assert_non_null(pipe);
 	while (getline(&line, &cap, pipe) > 0) {
@@ -163,7 +163,7 @@ static void test_the_runtimes_own_first_frames_are_hidden(void **state)
 	object = gobuild_open(path);
 	assert_int_equal(object_gofile(object, &file, NULL), 0);
 	tab = gofile_pclntab(file);
-	assert_int_equal(gopcs_new(tab, BIAS, gofile_minor(file), &pcs), 0);
+	assert_int_equal(gopcs_new(tab, BIAS, gofile_minor(file), NULL, &pcs), 0);
 	{
 		const uint64_t gc = code_of(tab, "runtime.gcStart");
 		const uint64_t show = code_of(tab, "main.show");

@@ -3,6 +3,7 @@
 #include "runtime/gounwind.h"
 #include "object/gofile.h"
 #include "object/gopclntab.h"
+#include "runtime/remote.h"
 #include "tests/gobuild.h"
 
 #include <errno.h>
@@ -39,7 +40,8 @@ static void build(void **state)
 	assert_int_equal(object_gofile(fixture->object, &fixture->go, NULL), 0);
 	fixture->tab = gofile_pclntab(fixture->go);
 	assert_int_equal(
-		gounwind_new(fixture->tab, BIAS, gofile_minor(fixture->go), &fixture->unwind), 0);
+		gounwind_new(fixture->tab, BIAS, gofile_minor(fixture->go), NULL, &fixture->unwind),
+		0);
 }
 
 static int teardown(void **state)
@@ -250,6 +252,33 @@ static void frames_that_are_left_out_are_steps_all_the_same(void **state)
 	assert_int_equal(fixture->reads, 4 * 8);
 }
 
+static void a_walk_ends_with_the_budget(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned words;
+	uint64_t pc = body_of(fixture, "main.fleetB", &words), frames[8];
+	struct gounwind_stack stack = stack_at(fixture, pc, 0);
+	struct gounwind *unwind;
+	struct remote *remote;
+
+	assert_int_equal(remote_open(getpid(), &remote), 0);
+	assert_int_equal(
+		gounwind_new(fixture->tab, BIAS, gofile_minor(fixture->go), remote, &unwind), 0);
+	for (unsigned i = 0; i < WORDS; i++)
+		fixture->words[i] = pc;
+	/* What was not looked up for it is not remembered as nothing. */
+	remote_begin(remote, 300);
+	assert_int_equal(gounwind_walk(unwind, &stack, frames, 8).count, 0);
+	assert_true(remote_is_spent(remote));
+	remote_begin(remote, 1U << 20);
+	assert_int_equal(gounwind_walk(unwind, &stack, frames, 8).count, 8);
+	remote_begin(remote, 5 * 256);
+	assert_int_equal(gounwind_walk(unwind, &stack, frames, 8).count, 4);
+	assert_true(remote_is_spent(remote));
+	gounwind_free(unwind);
+	remote_free(remote);
+}
+
 /* Half of the words are code. */
 static void any_stack_ends(void **state)
 {
@@ -293,6 +322,7 @@ int main(void)
 		cmocka_unit_test(there_is_room_for_so_many),
 		cmocka_unit_test(damage_ends_the_walk),
 		cmocka_unit_test(frames_that_are_left_out_are_steps_all_the_same),
+		cmocka_unit_test(a_walk_ends_with_the_budget),
 		cmocka_unit_test(any_stack_ends),
 	};
 
