@@ -72,6 +72,7 @@ struct gofile {
 /* The search for a pclntab that a moduledata belongs to. */
 struct finder {
 	struct elfreloc reloc;
+	uint64_t search_bytes; /* that may still be looked through */
 	unsigned int minor;
 	uint64_t pclntab, pclntab_bytes;
 	uint64_t rodata_bytes; /* from gofunc on */
@@ -204,7 +205,7 @@ static int find_module(void *arg, uint64_t vaddr, const uint64_t *header)
 
 	finder->pclntab = vaddr;
 	finder->header = header;
-	return gofind_each_pair(&finder->reloc, pair, check_module, finder);
+	return gofind_each_pair(&finder->reloc, pair, check_module, finder, &finder->search_bytes);
 }
 
 /* Finds pclntab and moduledata. */
@@ -215,7 +216,7 @@ static int find_tables(const struct object *object, const struct elfsection_tabl
 
 	if (err)
 		return refuse(reason, err, "its relocations cannot be read");
-	err = gofind_each_pclntab(object, sections, find_module, finder);
+	err = gofind_each_pclntab(object, sections, find_module, finder, &finder->search_bytes);
 	elfreloc_fini(&finder->reloc);
 	if (err == 0)
 		return finder->pclntab == 0
@@ -315,7 +316,7 @@ static int load_pclntab(const struct object *object, const struct finder *finder
 static int open_tables(const struct object *object, const struct elfsection_table *sections,
 		       struct gofile *go, char reason[GOFILE_REASON_BYTES])
 {
-	struct finder finder = { .minor = go->minor };
+	struct finder finder = { .minor = go->minor, .search_bytes = GOFIND_MAX_BYTES };
 	struct gopclntab_function function;
 	int err = find_tables(object, sections, &finder, reason);
 

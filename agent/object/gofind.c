@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define CHUNK_BYTES (256U << 10)
-#define MAX_SEARCH_BYTES (1ULL << 30)
 #define MAX_TABLES 8U
 #define MAX_PLACES 64U
 #define BUILDINFO_ALIGN 16U
@@ -30,7 +29,7 @@ struct search {
 	int (*visit_pclntab)(void *arg, uint64_t vaddr, const uint64_t *header);
 	int (*visit_address)(void *arg, uint64_t vaddr);
 	void *arg;
-	uint64_t bytes; /* searched so far */
+	uint64_t *left; /* bytes that may be searched */
 	uint64_t found;
 	unsigned int count; /* of candidates */
 };
@@ -41,15 +40,15 @@ static int search_segment(struct search *search, const struct object_segment *se
 	uint64_t vaddr = (segment->vaddr + search->align - 1) & ~(uint64_t)(search->align - 1);
 	int err = 0;
 
-	while (!err && vaddr >= segment->vaddr && search->bytes < MAX_SEARCH_BYTES) {
+	while (!err && vaddr >= segment->vaddr && *search->left > 0) {
 		size_t n = object_read(search->object, vaddr, chunk, CHUNK_BYTES), at = 0;
 
 		for (; !err && at + search->len <= n; at += search->align)
 			err = search->visit(search, chunk + at, vaddr + at);
+		*search->left -= at < *search->left ? at : *search->left;
 		if (n < CHUNK_BYTES)
 			break;
 		vaddr += at;
-		search->bytes += at;
 	}
 	return err;
 }
@@ -65,7 +64,6 @@ static int search_segments(struct search *search)
 
 	if (!chunk)
 		return -ENOMEM;
-	search->bytes = 0;
 	for (size_t i = 0; i < 2 * count && !err; i++) {
 		const struct object_segment *segment = &segments[i % count];
 
@@ -87,8 +85,10 @@ static int is_buildinfo(struct search *search, const uint8_t *bytes, uint64_t va
 int gofind_buildinfo(const struct object *object, const struct elfsection_table *sections,
 		     uint64_t *vaddr)
 {
+	uint64_t left = GOFIND_MAX_BYTES;
 	struct search search = {
 		.object = object,
+		.left = &left,
 		.align = BUILDINFO_ALIGN,
 		.len = sizeof(buildinfo_magic) - 1,
 		.visit = is_buildinfo,
@@ -129,10 +129,12 @@ static int is_pclntab(struct search *search, const uint8_t *bytes, uint64_t vadd
 }
 
 int gofind_each_pclntab(const struct object *object, const struct elfsection_table *sections,
-			int (*visit)(void *arg, uint64_t vaddr, const uint64_t *header), void *arg)
+			int (*visit)(void *arg, uint64_t vaddr, const uint64_t *header), void *arg,
+			uint64_t *left)
 {
 	struct search search = {
 		.object = object,
+		.left = left,
 		.align = sizeof(uint64_t),
 		.len = GOFIND_PCLNTAB_WORDS * sizeof(uint64_t),
 		.visit = is_pclntab,
@@ -184,10 +186,11 @@ static int check_place(void *arg, uint64_t vaddr)
 }
 
 int gofind_each_pair(const struct elfreloc *reloc, const uint64_t pair[2],
-		     int (*visit)(void *arg, uint64_t vaddr), void *arg)
+		     int (*visit)(void *arg, uint64_t vaddr), void *arg, uint64_t *left)
 {
 	struct search search = {
 		.object = reloc->object,
+		.left = left,
 		.align = sizeof(uint64_t),
 		.len = 2 * sizeof(uint64_t),
 		.visit = is_pair,
