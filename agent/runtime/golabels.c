@@ -23,6 +23,7 @@ struct pair {
 #define HMAP_FEWEST 5U /* tophash values below tell of free and moved slots */
 #define HMAP_MOST_LOG2 8U
 #define HMAP_CHAIN 16U /* overflow buckets in a row; more is damage */
+#define HMAP_SPARE 2U /* overflow buckets for each other: with one for each, maps are made anew */
 #define HMAP_SAME_SIZE 8U /* flag: the buckets that it moves out of are as many */
 
 struct hmap {
@@ -102,15 +103,17 @@ static int read_slice(struct remote *remote, uint64_t address, struct golabels *
 	return err;
 }
 
-/* A bucket and those that overflow from it. */
-static int read_chain(struct remote *remote, uint64_t address, struct golabels *out)
+/* A bucket and those that overflow from it, of which there may be *spare more in the map. */
+static int read_chain(struct remote *remote, uint64_t address, unsigned *spare,
+		      struct golabels *out)
 {
 	struct hmap_bucket bucket;
 	int err = 0;
 
 	for (unsigned depth = 0; address != 0 && !err; depth++) {
-		if (depth == HMAP_CHAIN)
+		if (depth == HMAP_CHAIN || (depth > 0 && *spare == 0))
 			return -EBADMSG;
+		*spare -= depth > 0;
 		err = remote_read(remote, address, &bucket, sizeof(bucket));
 		for (unsigned i = 0; i < HMAP_SLOTS && !err; i++) {
 			struct pair pair = { bucket.keys[i], bucket.values[i] };
@@ -126,10 +129,11 @@ static int read_chain(struct remote *remote, uint64_t address, struct golabels *
 static int read_buckets(struct remote *remote, uint64_t buckets, unsigned log2_count,
 			struct golabels *out)
 {
+	unsigned spare = HMAP_SPARE << log2_count;
 	int err = 0;
 
 	for (uint64_t i = 0; i < 1ULL << log2_count && !err; i++)
-		err = read_chain(remote, buckets + i * sizeof(struct hmap_bucket), out);
+		err = read_chain(remote, buckets + i * sizeof(struct hmap_bucket), &spare, out);
 	return err;
 }
 

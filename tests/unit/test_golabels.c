@@ -186,6 +186,24 @@ static void no_labels(void **state)
 	assert_int_equal(labels.count, 0);
 }
 
+/* As many buckets as there may be, from each of which a long row of others overflows. */
+static void maps_of_nothing_but_overflow_cost_little(void **state)
+{
+	static struct bucket buckets[256], row[14];
+	const struct hmap map = { .count = 256, .log2 = 8, .buckets = at(buckets) };
+	const uint64_t where = at(&map);
+	struct golabels labels;
+
+	for (size_t i = 0; i < 13; i++)
+		row[i].overflow = at(&row[i + 1]);
+	for (size_t i = 0; i < 256; i++)
+		buckets[i].overflow = at(row);
+	/* Of 12 KiB each; all of them would be 3,840. */
+	remote_begin(*state, 800 * (12U << 10));
+	assert_int_equal(golabels_read(*state, 19, at(&where), &labels), -EBADMSG);
+	remote_begin(*state, UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +213,7 @@ int main(void)
 		cmocka_unit_test(maps_that_are_half_grown),
 		cmocka_unit_test(damage_is_refused),
 		cmocka_unit_test(no_labels),
+		cmocka_unit_test(maps_of_nothing_but_overflow_cost_little),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
