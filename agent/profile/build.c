@@ -228,7 +228,8 @@ static int add_row(struct builder *build, uint32_t index)
 	uint32_t frame_count;
 	int err;
 
-	/* Counts only grow. One of none may have been shown before: the runtime counts itself now. */
+	/* Counts only grow. One of none may have been shown before: the runtime counts itself now.
+	 */
 	if (row->values[0] == 0)
 		return 0;
 	if (build->before && index < build->before->row_count)
