@@ -102,8 +102,10 @@ static int load_nothing(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI);
+	const struct bpf_prog_load_opts options = {
+		.sz = sizeof(options),
+		.expected_attach_type = (enum bpf_attach_type)ATTACH_UPROBE_MULTI,
+	};
 
 	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "nothing", "GPL", insns,
 			     sizeof(insns) / sizeof(insns[0]), &options);
