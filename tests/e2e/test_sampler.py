@@ -26,7 +26,7 @@ SITE_SIZES = {"site_malloc": [100], "site_keep": [64], "site_zero": [0], "site_c
               "site_aligned_alloc": [256], "site_memalign": [96], "site_hand_over": [48],
               "site_large": [1000000]}
 SHARE_SIZES = {"site_forty": 100000, "site_twenty_five": 4000, "site_fifteen": 1000,
-               "site_ten": 32000, "site_eight": 500, "site_two": 100}
+               "site_ten": 32000, "site_eight": 500, "site_two": 400}
 
 needs_bpftrace = pytest.mark.skipif(not shutil.which("bpftrace"), reason="bpftrace is missing")
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * shares: allocates 8 GB over six sites of known shares, as fast as it can, after a line on stdin;
+ * shares: allocates 16 GB over six sites of known shares, as fast as it can, after a line on stdin;
  * then prints what each allocated and kept. Kept blocks are never written to beyond their first
  * word, so that they cost address space and little memory.
  */
@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-#define TOTAL_BYTES 8000000000U
+#define TOTAL_BYTES 16000000000U
 #define ROUNDS 1000U
 
 struct site {
@@ -56,7 +56,7 @@ static struct site sites[] = {
 	{ "site_fifteen", site_fifteen, 15, 1000, 0, 1, 0, 0 },
 	{ "site_ten", site_ten, 10, 32000, 3, 4, 0, 0 },
 	{ "site_eight", site_eight, 8, 500, 0, 1, 0, 0 },
-	{ "site_two", site_two, 2, 100, 1, 4, 0, 0 },
+	{ "site_two", site_two, 2, 400, 1, 4, 0, 0 },
 };
 
 #define SITE_COUNT (sizeof(sites) / sizeof(*sites))
