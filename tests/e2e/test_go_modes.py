@@ -12,7 +12,7 @@ import pytest
 import golang
 import pprof_check
 from golang import GoTarget, bracketed, check_equal, is_program, rows, text_rows
-from harness import Agent, total
+from harness import Agent, ask, total, wait_until
 
 VERSIONS = golang.versions()
 ENDS = pytest.mark.parametrize("version", VERSIONS[:1] + VERSIONS[-1:])
@@ -215,12 +215,12 @@ def go_rows(profile):
 @ENDS
 def test_cpu_from_c_into_go_and_back(service, agent, version):
     target = service(version, program="cgo")
-    watcher = agent("--pid", target.pid, "--cpu-hz", "499")
+    watcher = agent("--pid", target.pid, "--cpu-hz", "999")
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        burning = pool.submit(target.get, "/burn?count=60")
-        time.sleep(0.5)
-        profile = watcher.profile("profile", target.pid, "?seconds=2")
-        burning.result()
+        asked = pool.submit(watcher.profile, "profile", target.pid, "?seconds=5")
+        while not asked.done():
+            target.get("/burn?count=5")
+        profile = asked.result()
     stacks = [(profile.stack(sample), sample.value[0]) for sample in profile.sample]
     burnt = [(stack, count) for stack, count in stacks if stack[0] == "c_burn"]
     everything = sum(count for _, count in burnt)
@@ -244,21 +244,43 @@ def marked_lines(path, word):
             if re.search(rf"// {word}:", line)}
 
 
+# The mark of the lines, and how much they must have grown.
+LEAKS = {"goroutine": ("waits", 200), "heap": ("kept", 5 * MIB)}
+
+
+def leaked(profile, kind):
+    """line -> what the profile shows for it, of the two lines that leak."""
+    found = dict.fromkeys(marked_lines(SOURCES / "leak" / "leak.go", LEAKS[kind][0]), 0)
+    assert len(found) == 2
+    for (stack, _), values in rows(profile).items():
+        for _, file, line in set(stack):
+            if file.endswith("/leak.go") and line in found:
+                found[line] += values[-1]
+    return found
+
+
+def have_leaked(target, before):
+    """Whether the program's own profiles say that enough was leaked since."""
+    return all(now - before[kind][line] >= least for kind, (_, least) in LEAKS.items()
+               for line, now in leaked(target.own(kind), kind).items())
+
+
 def test_leaks_are_named(service, agent):
     """What somebody sees who asks for ten seconds' difference: both lines, as growing."""
     target = service(VERSIONS[-1], program="leak")
     watcher = agent("--pid", target.pid)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        goroutine, heap = pool.map(lambda kind: watcher.profile(
-            kind, target.pid, "?seconds=10", timeout=40), ("goroutine", "heap"))
-    for profile, mark, least in ((goroutine, "waits", 200), (heap, "kept", 5 * MIB)):
-        lines = marked_lines(SOURCES / "leak" / "leak.go", mark)
-        assert len(lines) == 2
-        growth = dict.fromkeys(lines, 0)
-        for (stack, _), values in rows(profile).items():
-            for _, file, line in set(stack):
-                if file.endswith("/leak.go") and line in growth:
-                    growth[line] += values[-1]
+        asked = {kind: pool.submit(watcher.profile, kind, target.pid, "?seconds=10", timeout=90)
+                 for kind in LEAKS}
+        wait_until(lambda: watcher.spans(10) == 2, 60, "the spans to begin")
+        before = {kind: leaked(target.own(kind), kind) for kind in LEAKS}
+        while not have_leaked(target, before) and not asked["goroutine"].done():
+            for _ in range(20):  # beside those that come in steadily
+                ask(target.address, "/order")
+        assert not any(one.done() for one in asked.values())
+        profiles = {kind: one.result() for kind, one in asked.items()}
+    for kind, (_, least) in LEAKS.items():
+        growth = leaked(profiles[kind], kind)
         assert all(value >= least for value in growth.values()), growth
-    assert total(goroutine, "goroutine") > 800
+    assert total(profiles["goroutine"], "goroutine") > 800
     watcher.stop()
