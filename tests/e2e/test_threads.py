@@ -273,27 +273,21 @@ def test_a_process_that_nobody_reaps_is_no_target(agent, target):
 
 def test_a_storm_of_threads_hides_none_that_stay(served):
     process, watcher = served("thread-storm", "5000", "5")
-    begin = time.monotonic()
     process.send()
-    count = 0
-    while time.monotonic() - begin < 5:
-        asked = time.monotonic()
+    count = made = 0
+    while count < 10 or made < 10000:
         listed = dump(watcher, process.pid)
-        assert time.monotonic() - asked < 3
         steady = [one for one in listed.values() if "stay" in one.frames]
         assert len(steady) == 5 and {one.state for one in steady} == {"signal wait"}
         assert {one.created_by for one in listed.values()} <= {None, OLDER, "main", "make_thread"}
         count += 1
-    assert count >= 10
-    process.send()
-    made = process.truth()["made"]
-    elapsed = time.monotonic() - begin
+        process.send()
+        made = process.truth()["made"]
     labels = {"pid": process.pid}
     lost = watcher.lost(kind="threadcreate")
     seen = wait_until(lambda: watcher.metric("pprofd_target_threads_created_total", **labels)
                       >= made - 5 - lost and
                       watcher.metric("pprofd_target_threads_created_total", **labels), 10, "them")
-    assert made / elapsed > 1000, "no storm"
     assert seen >= made - 5 - lost
     ended = watcher.metric("pprofd_target_threads_ended_total", **labels)
     assert ended >= 0.9 * (made - lost)
@@ -375,27 +369,13 @@ def test_disabled_threads_say_how_to_enable_them(agent, target):
     watcher.stop()
 
 
-def longest_gap_us(process, seconds, meanwhile):
-    process.send()
-    process.line()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        meanwhile()
-        time.sleep(0.05)
-    process.send()
-    return int(process.line())
-
-
 def test_the_target_is_not_stopped_for_a_dump(served):
-    """The best of some tries, since other programs delay the heartbeat as well."""
+    """A thread that is stopped while it waits would wake for that, and then wait anew."""
     process, watcher = served("threads", "300")
-    gaps = []
-    for _ in range(5):
-        alone = longest_gap_us(process, 1, lambda: None)
-        dumped = longest_gap_us(process, 1, lambda: watcher.get("/debug/pprof/goroutine"))
-        gaps.append((dumped, alone))
-        if dumped <= alone + 5000:
-            break
-    else:
-        pytest.fail(f"heartbeat's longest gaps with and without dumps, in us: {gaps}")
+    before = goroutines.waits(process.pid)
+    for _ in range(20):
+        assert len(dump(watcher, process.pid)) == len(before)
+        assert not {"t", "T"} & set(task_states(process.pid))
+    after = goroutines.waits(process.pid)
+    assert len([tid for tid, count in before.items() if after[tid] != count]) <= 1  # the heartbeat
     watcher.stop()
