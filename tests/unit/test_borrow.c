@@ -23,12 +23,12 @@
 #include <cmocka.h>
 
 #define LATER_NS 5000000000ULL
-#define NAP_NS 100000000
+#define SOON_NS 10000000ULL
 
 /* Shared with the child. */
 struct shared {
 	volatile uint64_t args[3];
-	volatile int calls, has_returned;
+	volatile int calls, has_returned, may_note;
 	volatile pid_t caller;
 };
 
@@ -47,11 +47,12 @@ static void note(uint64_t a, uint64_t b, uint64_t c)
 	errno = 99;
 }
 
-static void note_slowly(uint64_t a, uint64_t b, uint64_t c)
+static void note_late(uint64_t a, uint64_t b, uint64_t c)
 {
-	const struct timespec nap = { .tv_nsec = NAP_NS };
+	const struct timespec nap = { .tv_nsec = 1000000 };
 
-	nanosleep(&nap, NULL);
+	while (!shared->may_note)
+		nanosleep(&nap, NULL);
 	note(a, b, c);
 }
 
@@ -192,7 +193,7 @@ static void *call_and_end(void *arg)
 	const struct tracee *memory = arg;
 	struct borrow *borrow = take(memory, memory->pid);
 
-	assert_int_equal(call(borrow, note_slowly, NAP_NS / 10), -ETIMEDOUT);
+	assert_int_equal(call(borrow, note_late, SOON_NS), -ETIMEDOUT);
 	borrow_return(borrow);
 	return NULL;
 }
@@ -208,6 +209,7 @@ static void a_thread_completes_a_call_whose_caller_has_gone(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, call_and_end, &memory), 0);
 	pthread_join(thread, NULL);
 	assert_int_equal(shared->calls, 0);
+	shared->may_note = 1;
 	while (shared->calls == 0 || !is_reading(child))
 		nanosleep(&nap, NULL);
 	/* Nobody was there to put errno back. */
