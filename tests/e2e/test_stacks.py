@@ -85,7 +85,14 @@ def test_a_stack_goes_through_a_signal_handler(bare):
 
 
 def test_a_threads_stack_ends_where_the_thread_began(bare):
-    _, profile = bare
+    watcher, _ = bare
+
+    def whole_profile():
+        profile = watcher.profile("allocs")
+        count = pprof_check.cumulative(profile, "alloc_objects").get("thread_site", 0)
+        return profile if count == 20 else None
+
+    profile = wait_until(whole_profile, 10, "its 20 allocations")
     stacks = stacks_through(profile, "thread_site")
     assert stacks
     for stack in stacks:

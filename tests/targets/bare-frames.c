@@ -11,6 +11,9 @@
 #include <signal.h>
 #include <string.h>
 
+#define ROUNDS 2000U
+#define ROUND_NS 1000000U /* so that no event is lost */
+
 static void *volatile kept;
 
 static inline __attribute__((always_inline)) void inlined_site(size_t size)
@@ -70,19 +73,19 @@ static void churn_libraries(void)
 int main(int argc, char **argv)
 {
 	bool churns = argc > 1 && strcmp(argv[1], "churn") == 0;
-	uint64_t end_ns;
 	pthread_t thread;
 
 	signal(SIGUSR2, handler_site);
 	target_say("ready");
 	target_wait_line();
-	end_ns = target_clock_ns(CLOCK_MONOTONIC) + 2000000000U;
-	do {
+	for (unsigned round = 0; round < ROUNDS; round++) {
 		sort_site(); /* line: main */
 		raise_site();
 		if (churns)
 			churn_libraries();
-	} while (target_clock_ns(CLOCK_MONOTONIC) < end_ns);
+		else
+			target_sleep_until(target_clock_ns(CLOCK_MONOTONIC) + ROUND_NS);
+	}
 	if (pthread_create(&thread, NULL, thread_site, NULL) == 0)
 		pthread_join(thread, NULL);
 	target_say("{}");
