@@ -29,14 +29,10 @@ static uint32_t draw_random(struct count_thread *thread)
 
 static void draw_distance(struct count_thread *thread, uint64_t interval)
 {
+	if (thread->random == 0)
+		thread->random = (__rdtsc() ^ (uintptr_t)thread) | 1;
+	thread->interval = interval;
 	thread->left = interval > 1 ? poisson_distance(interval, draw_random(thread)) : 0;
-}
-
-/* The first distance is drawn like all others: a thread's first block is no likelier a sample. */
-static void begin_thread(struct count_thread *thread, uint64_t interval)
-{
-	thread->random = (__rdtsc() ^ (uintptr_t)thread) | 1;
-	draw_distance(thread, interval);
 }
 
 static void sample(struct count_thread *thread, uint64_t interval, void *block, size_t size)
@@ -60,23 +56,24 @@ static void sample(struct count_thread *thread, uint64_t interval, void *block, 
 
 /*
  * The distribution has no memory: a distance may be drawn anew at any time, and what a block
- * reaches over its end does not matter.
+ * reaches over its end does not matter. A thread's first block is no likelier a sample than others,
+ * nor is the first since the interval has changed, whose weight would not be right.
  */
 void count_block(void *block, size_t size)
 {
 	struct count_thread *thread = &count_thread;
 	bool is_on = __atomic_load_n(&pprofd_sampler.is_on, __ATOMIC_RELAXED);
-	uint64_t interval = interval_get();
+	uint64_t interval = interval_get(), drawn = is_on ? interval : SAMPLER_DEFAULT_INTERVAL;
 
 	thread->turns++;
 	if (!block || interval == 0)
 		return;
-	if (thread->random == 0) {
-		begin_thread(thread, interval);
+	if (thread->interval != drawn) {
+		draw_distance(thread, drawn);
 		if (count_takes(size))
 			return;
 	}
-	draw_distance(thread, is_on ? interval : SAMPLER_DEFAULT_INTERVAL);
+	draw_distance(thread, drawn);
 	if (is_on)
 		sample(thread, interval, block, size);
 }

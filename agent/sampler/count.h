@@ -14,6 +14,7 @@
 /* Small, since a library that comes late finds little room for initial-exec TLS. */
 struct count_thread {
 	uint64_t left; /* bytes to the next sample; 0: none was drawn, or every block is sampled */
+	uint64_t interval; /* that left was drawn with; 0: none */
 	uint64_t random; /* state; 0: not seeded */
 	uint64_t turns; /* how often the fast path was left */
 };

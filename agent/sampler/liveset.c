@@ -2,6 +2,7 @@
 #include "sampler/liveset.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <sched.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -24,6 +25,7 @@ static unsigned hash_shift; /* 0: liveset_begin() is missing */
 void liveset_begin(unsigned bits)
 {
 	unsigned none = 0;
+	int before = errno;
 
 	assert(bits >= 10 && bits <= LIVESET_MAX_BITS);
 	if (!__atomic_compare_exchange_n(&hash_shift, &none, 64 + BUCKET_SHIFT - bits, false,
@@ -31,6 +33,8 @@ void liveset_begin(unsigned bits)
 		return;
 	/* A huge page for one sample would cost more than the samples of a short run. */
 	(void)madvise(buckets, sizeof(buckets), MADV_NOHUGEPAGE);
+	/* A kernel without huge pages says so. */
+	errno = before;
 }
 
 /* One of the two buckets that the block may be in. */

@@ -286,6 +286,22 @@ static void a_new_interval_counts_from_the_next_sample(void **state)
 		give(block_at(i));
 }
 
+/* 16 of 524,288 bytes: of 20,000 such blocks one is sampled, or none, or a few. */
+static void the_first_block_of_another_interval_is_as_likely_as_any(void **state)
+{
+	(void)state;
+	for (unsigned n = 0; n < 20000; n++) {
+		pprofd_sampler.interval_bytes = 1;
+		count_restart();
+		take(block_at(1), 16);
+		give(block_at(1));
+		pprofd_sampler.interval_bytes = 524288;
+		take(block_at(1), 16);
+		give(block_at(1));
+	}
+	assert_in_range(pprofd_sampler.sampled, 20000, 20010);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, begin)
 #define TEST_EXACT(name) cmocka_unit_test_setup(name, begin_exact)
 
@@ -306,6 +322,7 @@ int main(void)
 		TEST_EXACT(a_full_set_keeps_the_allocations),
 		TEST(sums_are_unbiased),
 		TEST(the_first_block_of_a_thread_is_as_likely_as_any),
+		TEST(the_first_block_of_another_interval_is_as_likely_as_any),
 		TEST(a_new_interval_counts_from_the_next_sample),
 	};
 
