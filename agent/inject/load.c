@@ -183,14 +183,17 @@ static int load_on(struct load *load, struct borrow *borrow)
 
 static bool has_filter(pid_t pid, pid_t tid)
 {
-	char name[32], text[4096];
-	const char *line;
+	const char *seccomp;
+	bool has_one;
+	char *text;
 
-	snprintf(name, sizeof(name), "task/%d/status", tid);
-	if (procfs_read(pid, name, text, sizeof(text)) < 0)
+	/* A thread that is gone is found out by what comes next. */
+	if (procfs_status(pid, tid, &text))
 		return false;
-	line = strstr(text, "\nSeccomp:");
-	return line && atoi(line + strlen("\nSeccomp:")) != 0;
+	seccomp = procfs_status_field(text, "Seccomp");
+	has_one = seccomp && atoi(seccomp) != 0;
+	free(text);
+	return has_one;
 }
 
 /* -EAGAIN: another thread, or this one at another time, may do. */

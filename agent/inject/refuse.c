@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What stands behind a name at the beginning of a line, "" if there is none. */
+/* What a line says, "" where there is none: its kernel knows no such thing. */
 static const char *field(const char *status, const char *name)
 {
-	const char *line = strstr(status, name);
+	const char *text = procfs_status_field(status, name);
 
-	return line ? line + strlen(name) + strspn(line + strlen(name), " \t") : "";
+	return text ? text : "";
 }
 
 static int refuse(int err, char *reason, size_t reason_bytes, const char *text)
@@ -26,16 +26,16 @@ static int refuse(int err, char *reason, size_t reason_bytes, const char *text)
 
 int refuse_check_status(const char *status, char *reason, size_t reason_bytes)
 {
-	const char *features = field(status, "\nx86_Thread_features:");
-	char state = field(status, "\nState:")[0];
+	const char *features = field(status, "x86_Thread_features");
+	char state = field(status, "State")[0];
 
 	if (state == 'Z' || state == 'X')
 		return refuse(-ESRCH, reason, reason_bytes, "it has ended");
-	if (atoi(field(status, "\nTracerPid:")) != 0)
+	if (atoi(field(status, "TracerPid")) != 0)
 		return refuse(-EBUSY, reason, reason_bytes, "it is traced already");
 	if (state == 'T' || state == 't')
 		return refuse(-EBUSY, reason, reason_bytes, "it is stopped");
-	if (atoi(field(status, "\nSeccomp:")) != 0)
+	if (atoi(field(status, "Seccomp")) != 0)
 		return refuse(-ENOTSUP, reason, reason_bytes,
 			      "a seccomp filter decides what it may call");
 	if (strncmp(features, "shstk", 5) == 0)
@@ -64,11 +64,12 @@ static int check_executable(pid_t pid, char *reason, size_t reason_bytes)
 
 int refuse_check(pid_t pid, char *reason, size_t reason_bytes)
 {
-	char text[4096];
+	char *text;
 	int err;
 
-	if (procfs_read(pid, "status", text, sizeof(text)) < 0)
+	if (procfs_status(pid, 0, &text))
 		return refuse(-ESRCH, reason, reason_bytes, "there is no such process");
 	err = refuse_check_status(text, reason, reason_bytes);
+	free(text);
 	return err ?: check_executable(pid, reason, reason_bytes);
 }

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOTIDS_STATUS_BYTES 4096U
-
 struct number {
 	uint64_t inner;
 	int32_t tid;
@@ -50,15 +48,15 @@ uint64_t gotids_parse(const char *status, unsigned *levels)
 
 static void add_thread(struct gotids *tids, int32_t tid)
 {
-	char name[32], status[GOTIDS_STATUS_BYTES];
 	struct number number;
 	unsigned levels;
 	uint32_t index;
+	char *status;
 
-	snprintf(name, sizeof(name), "task/%d/status", tid);
-	if (procfs_read(tids->pid, name, status, sizeof(status)) <= 0)
+	if (procfs_status(tids->pid, tid, &status))
 		return;
 	number.inner = gotids_parse(status, &levels);
+	free(status);
 	number.tid = tid;
 	if (table_add(tids->tids, &number.inner, &index, NULL) == 0)
 		memcpy(table_entry(tids->tids, index), &number, sizeof(number));
@@ -66,14 +64,15 @@ static void add_thread(struct gotids *tids, int32_t tid)
 
 static void read_threads(struct gotids *tids)
 {
-	char path[32], status[GOTIDS_STATUS_BYTES];
+	char path[32], *status;
 	unsigned levels;
 	DIR *dir;
 
 	tids->is_read = true;
-	if (procfs_read(tids->pid, "status", status, sizeof(status)) <= 0)
+	if (procfs_status(tids->pid, 0, &status))
 		return;
 	gotids_parse(status, &levels);
+	free(status);
 	tids->is_same = levels <= 1;
 	if (tids->is_same ||
 	    table_new(sizeof(uint64_t), sizeof(struct number), GOTIDS_MAX, &tids->tids))

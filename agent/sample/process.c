@@ -114,14 +114,17 @@ static bool is_killed_by_probes(pid_t pid)
 {
 	unsigned int major, minor;
 	struct utsname name;
-	char status[4096];
 	const char *seccomp;
+	bool has_filter;
+	char *status;
 
 	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2 || major != 6 ||
-	    minor < 11 || minor >= 14 || procfs_read(pid, "status", status, sizeof(status)) < 0)
+	    minor < 11 || minor >= 14 || procfs_status(pid, 0, &status))
 		return false;
-	seccomp = strstr(status, "\nSeccomp:");
-	return seccomp && strtol(seccomp + strlen("\nSeccomp:"), NULL, 10) != 0;
+	seccomp = procfs_status_field(status, "Seccomp");
+	has_filter = seccomp && strtol(seccomp, NULL, 10) != 0;
+	free(status);
+	return has_filter;
 }
 
 static int attach_all(struct process *process, const struct watcher_options *options,

@@ -10,6 +10,9 @@
 
 #define PROCFS_PATH_BYTES 64
 #define PROCFS_DELETED " (deleted)"
+/* The line of groups has up to 65,536 (NGROUPS_MAX) of 10 digits. */
+#define PROCFS_STATUS_FIRST_BYTES 4096U
+#define PROCFS_STATUS_MAX_BYTES (1U << 20)
 
 int procfs_exe(pid_t pid, char *path, size_t path_bytes)
 {
@@ -62,15 +65,52 @@ uint64_t procfs_rss_bytes(pid_t pid)
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+int procfs_status(pid_t pid, pid_t tid, char **out)
+{
+	size_t bytes = PROCFS_STATUS_FIRST_BYTES;
+	char name[PROCFS_PATH_BYTES] = "status", *text = NULL;
+	ssize_t len;
+
+	if (tid != 0)
+		snprintf(name, sizeof(name), "task/%d/status", tid);
+	do {
+		bytes *= 2;
+		free(text);
+		text = malloc(bytes);
+		len = text ? procfs_read(pid, name, text, bytes) : -ENOMEM;
+	} while (len == (ssize_t)bytes - 1 && bytes < PROCFS_STATUS_MAX_BYTES);
+	if (len < 0) {
+		free(text);
+		return (int)len;
+	}
+	*out = text;
+	return 0;
+}
+
+const char *procfs_status_field(const char *status, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = strchr(status, '\n'); line; line = strchr(line + 1, '\n')) {
+		if (strncmp(line + 1, name, len) == 0 && line[1 + len] == ':')
+			return line + 2 + len + strspn(line + 2 + len, " \t");
+	}
+	return NULL;
+}
+
 uint64_t procfs_threads(pid_t pid)
 {
-	char text[4096];
-	const char *line;
+	const char *threads;
+	uint64_t count = 0;
+	char *text;
 
-	if (procfs_read(pid, "status", text, sizeof(text)) < 0)
+	if (procfs_status(pid, 0, &text))
 		return 0;
-	line = strstr(text, "\nThreads:");
-	return line ? strtoull(line + strlen("\nThreads:"), NULL, 10) : 0;
+	threads = procfs_status_field(text, "Threads");
+	if (threads)
+		count = strtoull(threads, NULL, 10);
+	free(text);
+	return count;
 }
 
 const char *procfs_base_name(const char *path)

@@ -26,4 +26,13 @@ const char *procfs_base_name(const char *path);
  * or -errno. */
 ssize_t procfs_read(pid_t pid, const char *name, char *text, size_t text_bytes);
 
+/*
+ * The whole status of a process (tid 0) or of one of its threads, however many groups it is in; the
+ * caller frees *text. Returns 0, -ENOMEM or -errno.
+ */
+__attribute__((warn_unused_result)) int procfs_status(pid_t pid, pid_t tid, char **text);
+
+/* What stands behind a field's name in it, without blanks; NULL where there is no such line. */
+const char *procfs_status_field(const char *status, const char *name);
+
 #endif

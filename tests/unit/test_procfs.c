@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <grp.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -21,6 +22,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tests/skip.h"
 
 /* A pid that was just there: nobody else can have it as long as no 2^22 others are started. */
 static pid_t ended_pid(void)
@@ -158,6 +161,48 @@ static void files_are_read_whole_and_cut_to_fit(void **state)
 	assert_int_equal(procfs_read(getpid(), "no such file", text, sizeof(text)), -ENOENT);
 }
 
+static void fields_of_a_status_are_found_by_their_whole_name(void **state)
+{
+	const char *status = "Name:\ta:b\nSeccomp:\t2\nSeccomp_filters:\t3\n";
+
+	(void)state;
+	assert_string_equal(procfs_status_field(status, "Seccomp"), "2\nSeccomp_filters:\t3\n");
+	assert_string_equal(procfs_status_field(status, "Seccomp_filters"), "3\n");
+	assert_null(procfs_status_field(status, "Secc"));
+	assert_null(procfs_status_field("", "Seccomp"));
+}
+
+/* Who is in many groups has a long line of them before what is looked for. */
+static void a_status_is_read_whole_whatever_its_length(void **state)
+{
+	static gid_t groups[20000];
+	char *text;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("only root can be put into groups");
+	pid = fork();
+	if (pid == 0) {
+		for (size_t i = 0; i < 20000; i++)
+			groups[i] = 4000000000U + (gid_t)i;
+		if (setgroups(20000, groups) == 0)
+			raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	assert_int_equal(procfs_status(pid, 0, &text), 0);
+	assert_true(strlen(text) > 20000 * 11);
+	assert_non_null(procfs_status_field(text, "Seccomp"));
+	free(text);
+	assert_int_equal(procfs_status(pid, pid, &text), 0);
+	assert_non_null(procfs_status_field(text, "SigCgt"));
+	free(text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(procfs_status(pid, 0, &text), -ENOENT);
+}
+
 static void base_names_are_what_stands_behind_the_last_slash(void **state)
 {
 	(void)state;
@@ -176,6 +221,8 @@ int main(void)
 		cmocka_unit_test(threads_are_counted),
 		cmocka_unit_test(a_process_that_is_gone_has_nothing),
 		cmocka_unit_test(files_are_read_whole_and_cut_to_fit),
+		cmocka_unit_test(fields_of_a_status_are_found_by_their_whole_name),
+		cmocka_unit_test(a_status_is_read_whole_whatever_its_length),
 		cmocka_unit_test(base_names_are_what_stands_behind_the_last_slash),
 	};
 
