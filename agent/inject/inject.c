@@ -99,6 +99,16 @@ static int explain_empty(pid_t pid, char *reason)
 	return -ENOTSUP;
 }
 
+/* Its calls of itself are bound when it is linked: no word leads to them. */
+static bool has_malloc_of_its_own(const struct tracee *memory, const struct loaded_list *list)
+{
+	const struct loaded *definer;
+	struct loaded_symbol symbol;
+
+	return loaded_find_first(memory, list, "malloc", &symbol, &definer) == 0 &&
+	       definer == &list->items[0];
+}
+
 /* Has the library in the process, loaded now or long ago. */
 static int obtain(struct injection *injection, const struct inject_options *options, char *reason)
 {
@@ -111,6 +121,11 @@ static int obtain(struct injection *injection, const struct inject_options *opti
 		return err == -EAGAIN ? -EBUSY : err;
 	if (list.count == 0)
 		return explain_empty(injection->memory.pid, reason);
+	if (has_malloc_of_its_own(&injection->memory, &list)) {
+		loaded_fini(&list);
+		explain(reason, "its allocator is a part of the program itself");
+		return -ENOTSUP;
+	}
 	err = control_find(&injection->memory, &list, &injection->control);
 	if (err == -ENOENT) {
 		err = load_for(injection, options, &list, reason);

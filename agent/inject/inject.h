@@ -40,10 +40,10 @@ struct inject_stats {
  * Loads the library into process pid unless it has it already, and leads calls to it. The caller
  * frees *out by inject_undo(). Returns 0 or, with the reason in words:
  * -EALREADY: the sampler was preloaded, nothing is to be done;
- * -ENOTSUP: a static or 32-bit program, a C library that there is no build for, or a seccomp
- * filter; -EBUSY: it is traced or stopped, or no thread could be borrowed in time; -ENOEXEC: its
- * dynamic linker refused the library; -ETIMEDOUT: the library may come into use by a later call;
- * -EIO; -ESRCH: it is gone; -ENOMEM.
+ * -ENOTSUP: a static or 32-bit program, one that has its allocator in itself, a C library that
+ * there is no build for, or a seccomp filter; -EBUSY: it is traced or stopped, or no thread could
+ * be borrowed in time; -ENOEXEC: its dynamic linker refused the library; -ETIMEDOUT: the library
+ * may come into use by a later call; -EIO; -ESRCH: it is gone; -ENOMEM.
  */
 __attribute__((warn_unused_result)) int inject_load(pid_t pid, const struct inject_options *options,
 						    struct injection **out,

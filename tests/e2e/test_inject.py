@@ -216,6 +216,25 @@ assert libc.prctl(22, 2, ctypes.byref(Filter(1, ctypes.addressof(allow)))) == 0
     refused(driver, busy.pid, errno.EBUSY, "borrowed")
 
 
+def test_an_allocator_in_the_program_itself_is_left_alone(driver, start, folder):
+    """Its own calls go where the linker has bound them, past every word."""
+    bump = pathlib.Path(__file__).resolve().parent.parent / "targets" / "preload" / "bump.c"
+    (folder / "main.c").write_text("""
+#include <stdio.h>
+int main(void)
+{
+	puts("ready");
+	fflush(stdout);
+	return getchar() != EOF;
+}
+""")
+    subprocess.run(["gcc", "-O1", "-rdynamic", "-o", folder / "own", folder / "main.c", bump],
+                   check=True)
+    process = start(Target, str(folder / "own")).ready()
+    refused(driver, process.pid, errno.ENOTSUP, "part of the program itself")
+    process.stop()
+
+
 def test_a_preloaded_sampler_is_left_alone(driver, target):
     process = target("churn", env={"LD_PRELOAD": str(LIBRARIES[0])})
     refused(driver, process.pid, errno.EALREADY, "preloaded")
