@@ -21,6 +21,18 @@ static void *real_aligned_alloc(size_t alignment, size_t size)
 	return real(alignment, size);
 }
 
+static void *reallocarray_of_realloc(void *old, size_t count, size_t size)
+{
+	void *(*real)(void *, size_t) = export_real(SAMPLER_REALLOC);
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return real(old, bytes);
+}
+
 static bool round_up(size_t size, size_t multiple, size_t *out)
 {
 	return !__builtin_add_overflow(size, multiple - 1, out) && (*out -= *out % multiple, true);
@@ -96,6 +108,8 @@ static void *new_aligned_throwing(size_t size, size_t alignment)
 static void *choose(enum sampler_function function, void *real_free)
 {
 	switch (function) {
+	case SAMPLER_REALLOCARRAY:
+		return reallocarray_of_realloc;
 	case SAMPLER_PVALLOC:
 		return pvalloc_of_aligned_alloc;
 	case SAMPLER_NEW:

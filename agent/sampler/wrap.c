@@ -7,7 +7,6 @@
 #include "sampler/export.h"
 #include "sampler/liveset.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -66,16 +65,21 @@ EXPORT void *realloc(void *old, size_t size)
 	return block;
 }
 
-/* Made of realloc, as it is everywhere: so it counts once. */
+/*
+ * What it calls is the realloc that the process's own calls reach, which need not be the one behind
+ * this library: an allocator before it may have no reallocarray.
+ */
 EXPORT void *reallocarray(void *old, size_t count, size_t size)
 {
-	size_t bytes;
+	void *(*real)(void *, size_t, size_t) = export_real(SAMPLER_REALLOCARRAY);
+	struct count_mark mark = count_begin();
+	bool was_suspended = liveset_may_hold(old) && count_suspend(old);
+	void *block = real(old, count, size);
+	bool is_freed = block || count == 0 || size == 0;
 
-	if (__builtin_mul_overflow(count, size, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return realloc(old, bytes);
+	count_settle(was_suspended, old, is_freed);
+	count_end(mark, block, count * size);
+	return block;
 }
 
 EXPORT int posix_memalign(void **out, size_t alignment, size_t size)

@@ -166,6 +166,17 @@ def test_a_program_with_an_allocator_of_its_own_keeps_it(folder):
     assert run([program, "signals"], sampled()) == (0, "signals: 2000\n", "")
 
 
+@pytest.mark.parametrize("allocator", ["libjemalloc.so.2", "libtcmalloc_minimal.so.4"])
+def test_an_allocator_before_the_library_keeps_its_blocks(target, allocator):
+    """It has no reallocarray, so that this one of malloc's kin comes by the library."""
+    environment = sampled("1")
+    environment["LD_PRELOAD"] = f"{allocator} {environment['LD_PRELOAD']}"
+    process = target("known-counts", "1", "500", "1", env=environment)
+    process.send()
+    assert process.truth()["site_reallocarray"]["alloc_objects"] > 0
+    process.stop()
+
+
 def run(command, environment=None):
     result = subprocess.run(command, env={**os.environ, **(environment or {})}, timeout=300,
                             capture_output=True, text=True, check=False)
