@@ -3,7 +3,8 @@
  * sweep-elf [-c STEP] [-v] PATH...: builds the unwind table of every ELF file below the paths.
  *
  * With -c, every STEP-th row is compared to libdw. Prints one line of sums; with -v, one a file.
- * Fails if a table could not be built of a file that libdw can read, or if a row differs.
+ * Fails if a table could not be built of a file that libdw can read, or if a row differs, and if
+ * there was no file or no row to compare at all.
  */
 #include "object/cfi.h"
 #include "object/gofile.h"
@@ -220,5 +221,6 @@ int main(int argc, char **argv)
 	if (sweep.step)
 		printf("%lu rows compared to libdw in %.3f s, %lu different\n", sweep.compared,
 		       sweep.oracle_s, sweep.different);
-	return sweep.failed != 0 || sweep.different != 0;
+	return sweep.failed != 0 || sweep.different != 0 || sweep.files == 0 ||
+	       (sweep.step && sweep.compared == 0);
 }
