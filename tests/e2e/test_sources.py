@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import BUILD, Agent, Target, settled_sites, wait_until
+from memory import CODE, READ_ONLY, mapped_pages
 import pprof_check
 
 SAMPLER = str(BUILD / "libpprofd.so")
@@ -133,14 +134,25 @@ def test_an_injected_sampler_counts_as_probes_do(injected):
     assert "source: sampler" in comments(agent)
 
 
-def test_a_target_is_as_it_was_after_the_agent(start, injected):
-    target, agent = injected("churn")
+def test_a_target_is_as_it_was_after_the_agent(start):
+    target = start(Target, "churn").ready()
+
+    def pages():
+        return [mapped_pages(target.pid, kind) for kind in (READ_ONLY, CODE)]
+
+    before = pages()
+    agent = start(Agent, "--inject", "--pid", str(target.pid)).ready()
+    wait_until(lambda: source(agent) == {"sampler"}, 30, "the sampler to be in use")
+    assert pages() != before
     assert target.rate(1) > 0
     agent.stop()
+    assert pages() == before
     assert target.rate(1) > 0
     again = start(Agent, "--inject", "--pid", str(target.pid)).ready()
     wait_until(lambda: source(again) == {"sampler"}, 30, "the sampler to be in use again")
     again.kill()
+    # Who is killed leads no call back, but neither does a probe stay.
+    wait_until(lambda: pages()[1] == before[1], 10, "the code as it was")
     assert target.rate(1) > 0
     target.stop()
 
