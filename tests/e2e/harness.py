@@ -67,6 +67,11 @@ class Process:
         while self.line(timeout) != wanted:
             pass
 
+    def skip_lines(self):
+        """Forgets what was printed so far."""
+        while not self.lines.empty():
+            self.line()
+
     def send(self, text="go"):
         self.child.stdin.write(text.encode() + b"\n")
         self.child.stdin.flush()
@@ -119,11 +124,10 @@ class Target(Process):
 
     def rate(self, seconds):
         """churn: the median of what it reports over so many seconds from now."""
-        while not self.lines.empty():
-            self.lines.get()
+        self.skip_lines()
         end = time.monotonic() + seconds
         values = []
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(values) < 3:
             values.append(int(self.line()))
         return statistics.median(values[1:])
 

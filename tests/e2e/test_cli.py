@@ -120,6 +120,7 @@ def test_a_commands_output_and_arguments_pass_through(start):
 def test_a_signal_ends_it_with_0_and_the_target_goes_on(agent, target, number):
     process = target("churn")
     agent("--pid", process.pid).stop(number)
+    process.skip_lines()
     process.line()
     process.stop()
 
