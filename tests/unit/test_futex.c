@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -128,9 +128,12 @@ static bool read_call(pid_t tid, struct futex_call *call)
 	if (got != 9 || number != SYS_futex)
 		return false;
 	*call = (struct futex_call){ args[0], sp, (uint32_t)args[1], (uint32_t)args[2], 0 };
+	/* As from outside: there need not be a variable. */
 	if (futex_may_be_join(call))
-		memcpy(&call->self, (const char *)(uintptr_t)(args[0] - FUTEX_JOIN_BYTES),
-		       sizeof(call->self));
+		process_vm_readv(getpid(), &(struct iovec){ &call->self, sizeof(call->self) }, 1,
+				 &(struct iovec){ (void *)(uintptr_t)(args[0] - FUTEX_JOIN_BYTES),
+						  sizeof(call->self) },
+				 1, 0);
 	return true;
 }
 

@@ -35,11 +35,11 @@ static int give_snapshot(void *arg, enum kind kind, pid_t pid, struct snapshot_s
 		snprintf(reason, DESK_REASON_BYTES, "no pauses\nhere");
 		return -ENOTSUP;
 	}
-	if (pid != 0 && pid != getpid())
+	if (pid > 0 && pid != getpid())
 		return -ESRCH;
 	*out = calloc(1, sizeof(**out));
 	(*out)->items = calloc(2, sizeof(*(*out)->items));
-	(*out)->count = pid != 0 ? 1 : world->target_count;
+	(*out)->count = pid > 0 ? 1 : world->target_count;
 	for (size_t i = 0; i < (*out)->count; i++) {
 		if (snapshot_new(&(*out)->items[i]))
 			abort();
