@@ -76,12 +76,19 @@ struct golang_label {
 
 #define GOLANG_MAX_LABELS 16U
 
+/* Which time it is that a goroutine runs: for golang_is_still_running() of goowner.h. */
+struct golang_turn {
+	uint64_t g, m, id; /* the former two are addresses */
+	uint8_t stops;
+};
+
 struct golang_goroutine {
 	uint64_t id, parent_id; /* parent 0: not known */
 	const char *state; /* as Go's own dump names it: "chan receive", "running" */
 	uint64_t wait_ns; /* for how long it has waited; 0: the runtime has not noted it yet */
 	int32_t tid; /* the thread that runs it, in the agent's PID namespace; else 0 */
 	bool is_running; /* its stack must be taken from the thread; frames are empty */
+	struct golang_turn turn; /* where it runs */
 	bool is_locked; /* to its thread */
 	const uint64_t *frames; /* as golang_record's; runtime.goexit is left out */
 	uint32_t frame_count;
@@ -99,14 +106,6 @@ struct golang_goroutine {
 __attribute__((warn_unused_result)) int golang_each_goroutine(
 	struct golang *golang, void (*visit)(void *arg, const struct golang_goroutine *goroutine),
 	void *arg);
-
-/*
- * Whether frames[*count], a thread's stack, innermost first, is that of a goroutine that was
- * started at this function; then what Go's own dumps leave out is taken from it: runtime.goexit,
- * and wrappers that the compiler made.
- */
-bool golang_owns_stack(const struct golang *golang, uint64_t started_at, uint64_t *frames,
-		       uint32_t *count);
 
 /*
  * Sets runtime.MemProfileRate to 524,288 in a program whose linker switched memory profiling off:

@@ -1,8 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "runtime/goowner.h"
+
 #include "object/gopclntab.h"
+#include "runtime/gofacts.h"
 #include "runtime/golang_private.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+bool golang_is_still_running(struct golang *golang, const struct golang_turn *turn)
+{
+	const struct golang_layout *layout = &golang->layout;
+	void *g = malloc(layout->g.size);
+	struct gofacts facts;
+	uint64_t curg;
+	bool is_still = false;
+
+	golang_begin(golang);
+	if (g && remote_read(golang->remote, turn->g, g, layout->g.size) == 0 &&
+	    remote_read(golang->remote, turn->m + layout->m.curg, &curg, sizeof(curg)) == 0) {
+		gofacts_read(&layout->g, g, &facts);
+		is_still = curg == turn->g && facts.m == turn->m && facts.id == turn->id &&
+			   facts.stops == turn->stops && gofacts_is_running(&facts);
+	}
+	free(g);
+	return is_still;
+}
 
 /* The function that holds this address of the process. */
 static bool find_function(const struct golang *golang, uint64_t address,

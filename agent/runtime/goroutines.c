@@ -91,6 +91,7 @@ static void show(struct pass *pass, const struct gotake *take, bool is_whole)
 		.wait_ns = wait_ns(pass, facts),
 		.started_at = facts->startpc,
 		.is_running = gofacts_is_running(facts),
+		.turn = { take->g, facts->m, facts->id, facts->stops },
 		.is_locked = facts->lockedm != 0,
 		.is_cut = take->is_cut || !is_whole,
 	};

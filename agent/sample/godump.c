@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "runtime/golang.h"
+#include "runtime/goowner.h"
 #include "sample/aggregate_runtime.h"
 #include "sample/dump.h"
 #include "sample/golist.h"
@@ -20,6 +21,7 @@
 struct running {
 	size_t item; /* in the list */
 	pid_t tid;
+	struct golang_turn turn;
 	uint64_t started_at;
 };
 
@@ -215,13 +217,15 @@ static void add_goroutine(void *arg, const struct golang_goroutine *goroutine)
 		reading->running[reading->running_count++] = (struct running){
 			.item = golist_count(reading->list) - 1,
 			.tid = goroutine->tid,
+			.turn = goroutine->turn,
 			.started_at = goroutine->started_at,
 		};
 }
 
 /*
  * The registers of goroutines that run are in no memory: their threads are asked. By then another
- * one may run there, whose stack begins elsewhere.
+ * one may run there, of which all workers of one kind look alike: a stack counts if its goroutine
+ * has run there all the time.
  */
 static void catch_running(struct reading *reading, void (*fetch)(void *arg), void *arg)
 {
@@ -237,7 +241,8 @@ static void catch_running(struct reading *reading, void (*fetch)(void *arg), voi
 		uint32_t stack = threadlist_stack(threads, running->tid), count;
 		uint64_t frames[EVENT_MAX_FRAMES];
 
-		if (stack == SNAPSHOT_NO_STACK)
+		if (stack == SNAPSHOT_NO_STACK ||
+		    !golang_is_still_running(process->golang, &running->turn))
 			continue;
 		count = aggregate_stack_frames(reading->aggregate, stack, frames);
 		if (golang_owns_stack(process->golang, running->started_at, frames, &count))

@@ -244,6 +244,24 @@ def marked_lines(path, word):
             if re.search(rf"// {word}:", line)}
 
 
+@ENDS
+@pytest.mark.parametrize("turn_us, least", ((300, 0), (20000, 15)))
+def test_a_running_goroutine_has_no_stack_of_another(service, agent, version, turn_us, least):
+    """Of workers that take turns on one thread: what one is labelled by, it alone calls."""
+    target = service(version, program="turns", arguments=(str(turn_us),))
+    watcher = agent("--pid", target.pid)
+    caught = 0
+    for _ in range(60):
+        profile = watcher.profile("goroutine", target.pid)
+        for sample in profile.sample:
+            called = {name for name in profile.stack(sample) if name.startswith("main.spin")}
+            mine = {"main.spin" + pprof_check.labels(sample).get("spin", "")}
+            assert called <= mine, (mine, profile.stack(sample))
+            caught += len(called)
+    assert caught >= least
+    watcher.stop()
+
+
 # The mark of the lines, and how much they must have grown.
 LEAKS = {"goroutine": ("waits", 200), "heap": ("kept", 5 * MIB)}
 
