@@ -277,7 +277,7 @@ static int init_builder(struct builder *build)
 	}
 	build->mappings = new_indexes(snap->mapping_count);
 	build->locations = new_indexes(snap->location_count);
-	build->frames = new_indexes(longest);
+	build->frames = new_indexes(longest + 1);
 	build->requests = calloc((size_t)snap->location_count + 1, sizeof(*build->requests));
 	if (!build->mappings || !build->locations || !build->frames || !build->requests)
 		return -ENOMEM;

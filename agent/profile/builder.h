@@ -17,6 +17,7 @@
 #define BUILDER_OVERFLOW_ADDRESS 0U
 #define BUILDER_NO_STACK_ADDRESS 1U
 #define BUILDER_NO_CREATOR_ADDRESS 2U
+#define BUILDER_CUT_ADDRESS 3U
 
 struct builder {
 	struct profile *profile;
@@ -24,7 +25,7 @@ struct builder {
 	const struct snapshot *now;
 	const struct snapshot *before; /* of the same target; NULL: count from the beginning */
 	uint32_t *mappings, *locations; /* the snapshot's indexes to the profile's, or NOT_YET */
-	uint32_t *frames; /* room for the longest stack */
+	uint32_t *frames; /* room for the longest stack and a frame that says that it is cut */
 	struct symbolize_request *requests; /* new locations; room for all */
 	size_t request_count;
 };

@@ -20,17 +20,19 @@ struct counted {
 		char name[sizeof(((struct snapshot_thread *)0)->name)];
 		int64_t tid;
 		uint32_t stack, label;
+		uint64_t is_cut;
 	} key;
 	int64_t count;
 };
-_Static_assert(sizeof(((struct counted *)0)->key) == 40, "no padding");
+_Static_assert(sizeof(((struct counted *)0)->key) == 48, "no padding");
 
 static int count_threads(struct table *tab, const struct snapshot *snap, enum kind kind, int sign)
 {
 	for (uint32_t i = 0; i < snap->thread_count; i++) {
 		const struct snapshot_thread *thread = &snap->threads[i];
 		struct counted counted = { .key = { .stack = thread->stack,
-						    .label = thread->label } };
+						    .label = thread->label,
+						    .is_cut = thread->is_cut } };
 		uint32_t index;
 		int err;
 
@@ -62,11 +64,18 @@ static int add_labels(struct builder *build, const struct counted *counted,
 	return err ?: builder_add_target_labels(build, labels);
 }
 
-/* The stack's frames, or the one that says why there is none. */
-static int add_frames(struct builder *build, uint32_t stack, uint32_t *count)
+/* The stack's frames, or the one that says why there is none; and one in place of those cut off. */
+static int add_frames(struct builder *build, uint32_t stack, bool is_cut, uint32_t *count)
 {
-	if (stack != SNAPSHOT_NO_STACK)
-		return builder_add_frames(build, stack, count);
+	int err;
+
+	if (stack != SNAPSHOT_NO_STACK) {
+		err = builder_add_frames(build, stack, count);
+		if (err || !is_cut)
+			return err;
+		return builder_add_named(build->profile, BUILDER_CUT_ADDRESS, "[cut]",
+					 &build->frames[(*count)++]);
+	}
 	*count = 1;
 	return builder_add_named(build->profile, BUILDER_NO_STACK_ADDRESS, "[no stack]",
 				 &build->frames[0]);
@@ -81,7 +90,7 @@ static int add_sample(struct builder *build, const struct counted *counted)
 
 	if (counted->count == 0)
 		return 0;
-	err = add_frames(build, counted->key.stack, &frame_count);
+	err = add_frames(build, counted->key.stack, counted->key.is_cut, &frame_count);
 	err = err ?: add_labels(build, counted, &labels);
 	return err
 		       ?: profile_add_sample(build->profile, &sample, build->frames, frame_count,
@@ -135,7 +144,7 @@ static int add_thread(struct builder *build, const struct snapshot_thread *threa
 		.is_goroutine = thread->is_goroutine,
 		.is_locked = thread->is_locked,
 	};
-	int err = add_frames(build, thread->stack, &to.frame_count);
+	int err = add_frames(build, thread->stack, thread->is_cut, &to.frame_count);
 
 	err = err
 		      ?: profile_add_frames(build->profile, build->frames, to.frame_count,

@@ -2,6 +2,7 @@
 #include "sample/comments.h"
 #include "probe/budget.h"
 #include "sample/aggregate_runtime.h"
+#include "sample/golist.h"
 #include "sample/stall.h"
 
 #include <errno.h>
@@ -311,6 +312,29 @@ static int comment_stalls(const struct store *store, const struct store_entry *e
 	return err;
 }
 
+static int comment_goroutines(const struct store_entry *entry, struct snapshot *snap)
+{
+	struct golist_counts counts = golist_counts(entry->goroutines);
+	int err = add_comment(snap, "source: go-runtime (%s); the process was not stopped",
+			      entry->runtime);
+
+	if (!err && counts.moved > 0)
+		err = add_comment(snap,
+				  "%zu goroutines moved while they were read: their stacks are "
+				  "cut, or only where they were made",
+				  counts.moved);
+	if (!err && counts.deep > 0)
+		err = add_comment(snap, "%zu goroutines have stacks of more than %u frames: cut",
+				  counts.deep, EVENT_MAX_FRAMES);
+	if (!err && counts.uncaught > 0)
+		err = add_comment(
+			snap,
+			"%zu goroutines ran and could not be caught: they are shown where "
+			"they were made",
+			counts.uncaught);
+	return err;
+}
+
 static int comment_source(const struct store *store, const struct store_entry *entry,
 			  struct snapshot *snap)
 {
@@ -329,9 +353,7 @@ static int comment_source(const struct store *store, const struct store_entry *e
 		return comment_created(entry, snap);
 	case KIND_GOROUTINE:
 		if (entry->runtime[0] != '\0')
-			return add_comment(snap,
-					   "source: go-runtime (%s); the process was not stopped",
-					   entry->runtime);
+			return comment_goroutines(entry, snap);
 		return add_comment(snap, "source: task iterator; the process was not stopped");
 	default:
 		return add_comment(snap, "source: task iterator; the process was not stopped");

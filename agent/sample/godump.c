@@ -179,7 +179,7 @@ static uint32_t intern_labels(struct aggregate *agg, const struct golang_gorouti
 	return first;
 }
 
-/* Of a goroutine that runs, where it was made, until more is known. */
+/* Of one that runs or could not be read, where it was made, until more is known. */
 static uint32_t find_stack(const struct reading *reading, const struct golang_goroutine *goroutine)
 {
 	if (goroutine->frame_count > 0)
@@ -204,6 +204,8 @@ static void add_goroutine(void *arg, const struct golang_goroutine *goroutine)
 		.label = intern_labels(agg, goroutine),
 		.is_running = goroutine->is_running,
 		.is_locked = goroutine->is_locked,
+		.is_moved = goroutine->is_cut,
+		.is_deep = goroutine->frame_count > EVENT_MAX_FRAMES,
 	};
 
 	if (goroutine->created_at != 0)
@@ -254,6 +256,7 @@ static void catch_running(struct reading *reading, void (*fetch)(void *arg), voi
 static void read_goroutines(struct reading *reading, void (*fetch)(void *arg), void *arg)
 {
 	const struct process *process = reading->process;
+	struct golist_counts counts;
 	int err;
 
 	golist_begin(reading->list);
@@ -264,6 +267,9 @@ static void read_goroutines(struct reading *reading, void (*fetch)(void *arg), v
 	}
 	catch_running(reading, fetch, arg);
 	golist_end(reading->list, now_monotonic_ns());
+	counts = golist_counts(reading->list);
+	storefacts_count_goroutines(reading->options->store, golist_count(reading->list),
+				    counts.moved + counts.deep);
 	storefacts_refuse(reading->options->store, process->id, KIND_GOROUTINE, NULL);
 	if (reading->lost > 0)
 		log_warn("pid %d: %zu goroutines found no room", process->pid, reading->lost);

@@ -8,6 +8,7 @@
 struct golist {
 	struct golist_item *items;
 	size_t count, cap;
+	struct golist_counts counts;
 	uint64_t end_ns;
 };
 
@@ -30,6 +31,7 @@ void golist_free(struct golist *list)
 void golist_begin(struct golist *list)
 {
 	list->count = 0;
+	list->counts = (struct golist_counts){ 0 };
 	list->end_ns = 0;
 }
 
@@ -47,13 +49,17 @@ int golist_add(struct golist *list, const struct golist_item *item)
 		list->cap = cap;
 	}
 	list->items[list->count++] = *item;
+	list->counts.moved += item->is_moved;
+	list->counts.deep += item->is_deep;
+	list->counts.uncaught += item->is_running;
 	return 0;
 }
 
 void golist_set_stack(struct golist *list, size_t index, uint32_t stack)
 {
-	assert(index < list->count);
+	assert(index < list->count && list->items[index].is_running);
 	list->items[index].stack = stack;
+	list->counts.uncaught--;
 }
 
 void golist_end(struct golist *list, uint64_t now_ns)
@@ -69,6 +75,11 @@ uint64_t golist_time(const struct golist *list)
 size_t golist_count(const struct golist *list)
 {
 	return list->count;
+}
+
+struct golist_counts golist_counts(const struct golist *list)
+{
+	return list->counts;
 }
 
 int golist_copy(const struct golist *list, struct snapshot *snap)
@@ -91,6 +102,7 @@ int golist_copy(const struct golist *list, struct snapshot *snap)
 			.is_running = item->is_running,
 			.is_goroutine = true,
 			.is_locked = item->is_locked,
+			.is_cut = item->is_moved || item->is_deep,
 		};
 	}
 	snap->thread_count = (uint32_t)list->count;

@@ -23,6 +23,14 @@ struct golist_item {
 	uint32_t state; /* a label whose value it is */
 	uint32_t label; /* the first of its own; 0: none */
 	bool is_running, is_locked;
+	bool is_moved; /* it could not be read whole: all, or outermost frames, are missing */
+	bool is_deep; /* it has more frames than fit */
+};
+
+/* Those whose stacks are not whole. */
+struct golist_counts {
+	size_t moved, deep;
+	size_t uncaught; /* ran, and have no other stack than where they were made */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -34,7 +42,7 @@ void golist_begin(struct golist *list);
 /* Returns 0, -ENOSPC or -ENOMEM. */
 __attribute__((warn_unused_result)) int golist_add(struct golist *list,
 						   const struct golist_item *item);
-/* The stack of the item with this index, in the order in which they were added. */
+/* The stack of the item with this index, in the order in which they were added: it was caught. */
 void golist_set_stack(struct golist *list, size_t index, uint32_t stack);
 /* The list is whole. now_ns: CLOCK_MONOTONIC. */
 void golist_end(struct golist *list, uint64_t now_ns);
@@ -42,6 +50,7 @@ void golist_end(struct golist *list, uint64_t now_ns);
 /* When the list was ended; 0: it was not. */
 uint64_t golist_time(const struct golist *list);
 size_t golist_count(const struct golist *list);
+struct golist_counts golist_counts(const struct golist *list);
 
 /*
  * Copies the list into the snapshot's threads; the snapshot has the labels already. Returns 0 or

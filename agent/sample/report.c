@@ -382,7 +382,7 @@ static int fill_counters(const struct store *store, struct status *status)
 
 	status->lost =
 		calloc(EVENT_SAMPLES_END * (EVENT_LOSS_COUNT + 1) + 3, sizeof(*status->lost));
-	status->stacks = calloc(EVENT_SAMPLES_END * EVENT_END_COUNT, sizeof(*status->stacks));
+	status->stacks = calloc(EVENT_SAMPLES_END * EVENT_END_COUNT + 2, sizeof(*status->stacks));
 	if (!status->lost || !status->stacks)
 		return -ENOMEM;
 	for (int kind = EVENT_ALLOC; kind < EVENT_SAMPLES_END; kind++) {
@@ -402,6 +402,12 @@ static int fill_counters(const struct store *store, struct status *status)
 			status->lost[status->lost_count++] =
 				(struct status_counter){ name, "target_gone", store->gone[kind] };
 	}
+	status->stacks[status->stack_count++] =
+		(struct status_counter){ "goroutine", comments_ends[EVENT_END_COMPLETE],
+					 store->goroutines_whole };
+	status->stacks[status->stack_count++] =
+		(struct status_counter){ "goroutine", comments_ends[EVENT_END_CUT],
+					 store->goroutines_cut };
 	status->lost[status->lost_count++] =
 		(struct status_counter){ "any", "malformed", store->malformed };
 	sum_stalls(store, &stalls);

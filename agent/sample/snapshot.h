@@ -71,6 +71,7 @@ struct snapshot_thread {
 	uint32_t creator_stack; /* where it was made, or SNAPSHOT_NO_* */
 	uint32_t label; /* as a row's */
 	bool is_running, is_goroutine, is_locked; /* locked: a goroutine to its thread */
+	bool is_cut; /* outermost frames are missing */
 };
 
 /* labels[0] is none. */
@@ -103,7 +104,6 @@ struct snapshot {
 		thread_count, pause_count, comment_count;
 	uint64_t rss_bytes; /* the kernel's figure, 0 if unknown */
 };
-
 /* One of every target that was asked for, by falling age; each is referenced. */
 struct snapshot_set {
 	size_t count;

@@ -46,6 +46,7 @@ struct store {
 	uint64_t losses[EVENT_SAMPLES_END][EVENT_LOSS_COUNT];
 	uint64_t gone[EVENT_SAMPLES_END]; /* records of targets that are no more */
 	uint64_t malformed;
+	uint64_t goroutines_whole, goroutines_cut; /* stacks that were read */
 	/* Of targets that are forgotten. */
 	struct stallbook_totals past_stalls;
 	uint64_t past_samples[AGGREGATE_ROW_SETS];

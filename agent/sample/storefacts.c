@@ -48,6 +48,12 @@ void storefacts_refuse(struct store *store, uint32_t id, enum kind kind, const c
 	entry->refusals[kind] = reason ? strdup(reason) : NULL;
 }
 
+void storefacts_count_goroutines(struct store *store, uint64_t all, uint64_t cut)
+{
+	store->goroutines_whole += all - cut;
+	store->goroutines_cut += cut;
+}
+
 void storefacts_set_spending(struct store *store, uint32_t id,
 			     const struct storefacts_spending *spending)
 {

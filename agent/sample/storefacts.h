@@ -32,6 +32,8 @@ void storefacts_set_allocator(struct store *store, uint32_t id, const char *allo
 void storefacts_set_runtime(struct store *store, uint32_t id, const char *runtime);
 /* Why profiles of this kind cannot be given of this target, copied; NULL: they can. */
 void storefacts_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason);
+/* Adds to the stacks of goroutines that were read, of all targets, and to those that are cut. */
+void storefacts_count_goroutines(struct store *store, uint64_t all, uint64_t cut);
 /* What the target's allocation probes cost it, and what was done about that. */
 void storefacts_set_spending(struct store *store, uint32_t id,
 			     const struct storefacts_spending *spending);

@@ -137,7 +137,7 @@ def rows(profile, keep=lambda stack: True, depth=None):
 
 COUNT_LINE = re.compile(r"(\d+) @((?: 0x[0-9a-f]+)*) ?")
 HEAP_LINE = re.compile(r"(\d+): (\d+) \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)*)")
-FRAME_LINE = re.compile(r"#\t0x[0-9a-f]+(?:\t(.+)\+0x[0-9a-f]+\t+(.+):(\d+))?")
+FRAME_LINE = re.compile(r"#\t0x[0-9a-f]+(?:\t(.+)\+0x[0-9a-f]+(?:\t+(.+):(\d+))?)?")
 
 
 def text_blocks(text):

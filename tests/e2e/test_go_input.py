@@ -231,6 +231,40 @@ def test_damaged_memory(whole, agent, damage, is_warm):
         watcher.stop()
 
 
+SCHED_SP, GOID = 56, 152  # offsets in runtime.g of both versions
+
+
+def find_g(memory, number):
+    """Where the goroutine of this number lies."""
+    list_address, count = (memory.word(memory.symbols["runtime.allgs"] + at) for at in (0, 8))
+    addresses = [memory.word(list_address + 8 * index) for index in range(count)]
+    return next(address for address in addresses if memory.word(address + GOID) == number)
+
+
+def test_a_goroutine_that_cannot_be_read_whole(whole):
+    """Its stack pointer is nowhere: it is shown where it was made, and said to be cut."""
+    target, watcher = whole
+    path = f"/pid/{target.pid}/debug/pprof/goroutine?debug=2"
+    number, created = next((number, created) for number, (state, _, created) in
+                           golang.dump(watcher.get(path).text).items()
+                           if state == "chan receive" and created)
+    cut = watcher.metric("pprofd_stacks_total", kind="goroutine", end="cut")
+    with Memory(target) as memory:
+        memory.set(find_g(memory, number) + SCHED_SP, 8)
+        shown_frames = golang.dump(watcher.get(path).text)[number][1]
+        profile = watcher.profile("goroutine", target.pid)
+    assert [name for name, _, _ in shown_frames] == [created[0], "[cut]"]
+    stacks = [profile.stack(sample) for sample in profile.sample]
+    assert [created[0], "[cut]"] in stacks
+    # Another one has more frames than fit.
+    assert [stack[0] for stack in stacks if len(stack) > 2 and "[cut]" in stack] == \
+        ["runtime.gopark"]
+    comments = " ".join(map(profile.text, profile.comment))
+    assert "1 goroutines moved" in comments and "1 goroutines have stacks of more" in comments
+    assert watcher.metric("pprofd_stacks_total", kind="goroutine", end="cut") == cut + 4
+    assert watcher.metric("pprofd_stacks_total", kind="goroutine", end="complete") > 100
+
+
 @contextlib.contextmanager
 def ended_after(target, seconds):
     timer = threading.Timer(seconds, lambda: (target.child.kill(), target.child.wait()))

@@ -240,6 +240,21 @@ static void threads_without_a_stack_are_counted_and_say_so(void **state)
 	expect_samples(build_one(KIND_GOROUTINE, &snap, NULL), "2:[no stack] ; 1:[overflow] ; ");
 }
 
+static void a_stack_that_is_cut_says_so(void **state)
+{
+	struct snapshot_thread threads[] = {
+		thread(101, "whole", asleep, 1),
+		thread(102, "moved", asleep, 1),
+		thread(103, "moved", asleep, SNAPSHOT_NO_STACK),
+	};
+	struct snapshot snap = make_snapshot(threads, 3);
+
+	(void)state;
+	threads[1].is_cut = threads[2].is_cut = true;
+	expect_samples(build_one(KIND_GOROUTINE, &snap, NULL),
+		       "1:8010 1020 ; 1:8010 1020 [cut] ; 1:[no stack] ; ");
+}
+
 static void threads_are_listed_only_for_those_who_show_them(void **state)
 {
 	struct snapshot_thread threads[] = {
@@ -293,6 +308,7 @@ int main(void)
 		cmocka_unit_test(a_thread_under_a_new_name_is_another),
 		cmocka_unit_test(a_target_that_was_not_there_counts_from_nothing),
 		cmocka_unit_test(threads_without_a_stack_are_counted_and_say_so),
+		cmocka_unit_test(a_stack_that_is_cut_says_so),
 		cmocka_unit_test(threads_are_listed_only_for_those_who_show_them),
 	};
 

@@ -70,6 +70,37 @@ static void goroutines_become_threads_of_the_snapshot(void **state)
 	release(snap);
 }
 
+static void what_is_not_whole_is_counted(void **state)
+{
+	const struct golist_item moved = { .id = 1, .is_moved = true };
+	const struct golist_item deep = { .id = 3, .is_deep = true };
+	const struct golist_item runs = { .id = 2, .is_running = true };
+	struct golist *list;
+	struct snapshot *snap;
+
+	(void)state;
+	assert_int_equal(golist_new(&list), 0);
+	golist_begin(list);
+	assert_int_equal(golist_add(list, &moved), 0);
+	assert_int_equal(golist_add(list, &runs), 0);
+	assert_int_equal(golist_add(list, &runs), 0);
+	assert_int_equal(golist_add(list, &deep), 0);
+	assert_int_equal(golist_counts(list).moved, 1);
+	assert_int_equal(golist_counts(list).deep, 1);
+	assert_int_equal(golist_counts(list).uncaught, 2);
+	golist_set_stack(list, 2, 9);
+	assert_int_equal(golist_counts(list).uncaught, 1);
+	snap = copy(list);
+	assert_true(snap->threads[0].is_cut);
+	assert_false(snap->threads[1].is_cut);
+	assert_true(snap->threads[3].is_cut);
+	release(snap);
+	golist_begin(list);
+	assert_int_equal(golist_counts(list).moved, 0);
+	assert_int_equal(golist_counts(list).uncaught, 0);
+	golist_free(list);
+}
+
 static void a_new_list_forgets_the_former(void **state)
 {
 	const struct golist_item item = { .id = 1 };
@@ -94,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(goroutines_become_threads_of_the_snapshot),
+		cmocka_unit_test(what_is_not_whole_is_counted),
 		cmocka_unit_test(a_new_list_forgets_the_former),
 	};
 
