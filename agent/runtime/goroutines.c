@@ -17,7 +17,8 @@
 #define GOROUTINES_TRIES 256U /* to take one that moves */
 #define GOROUTINES_QUICK_TRIES 4U /* after these there is a pause before each */
 #define GOROUTINES_PAUSE_NS 50000
-#define GOROUTINES_MAX_PAUSES 512U /* in one call */
+#define GOROUTINES_MAX_PAUSES 512U /* in one call, shared by its batches */
+#define GOROUTINES_LEAST_PAUSES 32U /* in any batch */
 
 struct goroutines {
 	uint64_t allgs; /* the address of runtime.allgs */
@@ -33,7 +34,7 @@ struct pass {
 	void (*visit)(void *arg, const struct golang_goroutine *goroutine);
 	void *arg;
 	uint64_t now_ns;
-	unsigned pauses;
+	unsigned pauses; /* that are left to this batch */
 	struct gotids tids;
 	struct gotake_batch *batch;
 	struct gotake takes[GOTAKE_BATCH];
@@ -135,9 +136,9 @@ static bool pause_before(struct pass *pass, unsigned try)
 
 	if (try < GOROUTINES_QUICK_TRIES)
 		return true;
-	if (pass->pauses == GOROUTINES_MAX_PAUSES)
+	if (pass->pauses == 0)
 		return false;
-	pass->pauses++;
+	pass->pauses--;
 	nanosleep(&time, NULL);
 	return true;
 }
@@ -165,15 +166,26 @@ static int take_batch(struct pass *pass, const uint64_t *list, size_t count)
 	return err;
 }
 
+/* Those who come late in the list move no less than those before them. */
+static unsigned share_pauses(size_t count)
+{
+	size_t batches = (count + GOTAKE_BATCH - 1) / GOTAKE_BATCH;
+	size_t share = GOROUTINES_MAX_PAUSES / (batches > 0 ? batches : 1);
+
+	return share > GOROUTINES_LEAST_PAUSES ? (unsigned)share : GOROUTINES_LEAST_PAUSES;
+}
+
 static int take_all(struct pass *pass)
 {
 	uint64_t *list = NULL;
 	size_t count = 0;
 	int err = goallgs_read(pass->golang, pass->known->allgs, &list, &count);
 
-	for (size_t at = 0; at < count && !err; at += GOTAKE_BATCH)
+	for (size_t at = 0; at < count && !err; at += GOTAKE_BATCH) {
+		pass->pauses = share_pauses(count);
 		err = take_batch(pass, list + at,
 				 count - at < GOTAKE_BATCH ? count - at : GOTAKE_BATCH);
+	}
 	free(list);
 	/* Another program may have taken its place. */
 	return err ? err : remote_check(pass->golang->remote);
