@@ -115,6 +115,32 @@ static int place_module(struct golang *golang)
 	return 0;
 }
 
+/* Without the type's description plugins are not noticed. */
+static void find_next_module(struct golang *golang, const struct gotypes *types)
+{
+	struct gotypes_struct type;
+	uint32_t offset;
+
+	if (gotypes_find(types, "runtime.moduledata", &type) == 0 &&
+	    gotypes_field(types, &type, "next", &offset) == 0)
+		golang->next_module = golang->module.moduledata + offset;
+}
+
+int golang_check_modules(struct golang *golang)
+{
+	uint64_t next = 0;
+	int err = 0;
+
+	if (golang->next_module != 0)
+		err = remote_read(golang->remote, golang->next_module, &next, sizeof(next));
+	if (err == -EFAULT)
+		return golang_fail(golang, -EBADMSG, "the runtime's data is not mapped");
+	if (!err && next != 0)
+		return golang_fail(golang, -ENOTSUP,
+				   "it has loaded Go plugins, which are not read");
+	return err;
+}
+
 static int read_layout(struct golang *golang)
 {
 	struct gotypes types = { .address = golang->module.types };
@@ -136,7 +162,9 @@ static int read_layout(struct golang *golang)
 				  golang_version(golang));
 	else if (!err)
 		err = gotypes_layout(&types, golang->minor, &golang->layout, &what);
-	if (err == -ENOTSUP)
+	if (!err)
+		find_next_module(golang, &types);
+	else if (err == -ENOTSUP)
 		golang_fail(golang, err, "%s: a version that was not tested",
 			    golang_version(golang));
 	else if (err == -EBADMSG && what[0] != '\0')

@@ -61,6 +61,7 @@ struct golang {
 	const struct gofile *file; /* the object's */
 	uint64_t bias; /* process address - the file's */
 	struct gofile_module module; /* as in the file, but biased: the process's addresses */
+	uint64_t next_module; /* where the first module points to the next; 0: not known */
 	struct golang_layout layout;
 	struct remote *remote;
 	uint64_t budget_bytes; /* of the remote's, for each public call */
@@ -85,6 +86,12 @@ __attribute__((format(printf, 3, 4))) int golang_fail(struct golang *golang, int
 bool golang_holds_data(const struct golang *golang, uint64_t address, uint64_t len);
 /* Whether address lies in Go code. */
 bool golang_holds_code(const struct golang *golang, uint64_t address);
+
+/*
+ * Whether all Go code is the program's own. Returns 0; -ENOTSUP with the reason where plugins have
+ * been loaded; -EBADMSG with the reason; -ESRCH or -EPERM.
+ */
+__attribute__((warn_unused_result)) int golang_check_modules(struct golang *golang);
 
 /*
  * The address of a variable of the runtime's, "runtime.allgs", from the file's symbol table.

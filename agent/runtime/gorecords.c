@@ -336,8 +336,10 @@ static int each_record(struct golang *golang, enum golang_records which,
 		       const struct listener *listener)
 {
 	const struct goglobals *globals;
-	int err = gorecords_globals(golang, &globals);
+	int err = golang_check_modules(golang);
 
+	if (!err)
+		err = gorecords_globals(golang, &globals);
 	if (err)
 		return err;
 	switch (which) {

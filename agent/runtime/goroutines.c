@@ -215,8 +215,10 @@ static int each_goroutine(struct golang *golang,
 			  void *arg)
 {
 	struct pass *pass;
-	int err = golang->goroutines ? 0 : open_known(golang);
+	int err = golang_check_modules(golang);
 
+	if (!err && !golang->goroutines)
+		err = open_known(golang);
 	if (err)
 		return err;
 	pass = calloc(1, sizeof(*pass));

@@ -335,6 +335,18 @@ static int comment_goroutines(const struct store_entry *entry, struct snapshot *
 	return err;
 }
 
+static int comment_library(const struct store_entry *entry, struct snapshot *snap)
+{
+	bool is_of_go = snap->kind == KIND_HEAP || snap->kind == KIND_ALLOCS ||
+			snap->kind == KIND_GOROUTINE;
+
+	if (!is_of_go || entry->library[0] == '\0')
+		return 0;
+	return add_comment(snap,
+			   "Go code in %.100s is not read: its heap and goroutines are missing",
+			   entry->library);
+}
+
 static int comment_source(const struct store *store, const struct store_entry *entry,
 			  struct snapshot *snap)
 {
@@ -373,6 +385,7 @@ int comments_add(const struct store *store, const struct store_entry *entry, str
 	format_time(entry->since_realtime_ns, since, sizeof(since));
 	err = add_comment(snap, "since: %s", since);
 	err = err ?: comment_source(store, entry, snap);
+	err = err ?: comment_library(entry, snap);
 	if (!err && totals.overflowed > 0)
 		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
 				  totals.overflowed);

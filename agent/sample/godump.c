@@ -2,6 +2,7 @@
 #include "sample/godump.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "object/object.h"
 #include "runtime/golang.h"
 #include "runtime/goowner.h"
 #include "sample/aggregate_runtime.h"
@@ -50,11 +51,32 @@ static void refuse(const struct watcher_options *options, const struct process *
 	storefacts_refuse(options->store, process->id, kind, reason);
 }
 
+/* A library has a runtime of its own, beside what the program is itself. */
+static void look_for_library(const struct watcher_options *options, const struct process *process)
+{
+	const struct mapping_list *mappings = &process->mappings;
+	const struct gofile *ignored;
+
+	for (size_t i = 0; i < mappings->count; i++) {
+		const struct mapping *mapping = &mappings->items[i];
+		const char *why = "", *slash = strrchr(mapping->path, '/');
+
+		if (!mapping->object || object_is_program(mapping->object) ||
+		    object_gofile(mapping->object, &ignored, &why) != -ENOTSUP || why[0] == '\0')
+			continue;
+		log_debug("pid %d: %s: %s", process->pid, mapping->path, why);
+		storefacts_set_library(options->store, process->id,
+				       slash ? slash + 1 : mapping->path);
+		return;
+	}
+}
+
 void godump_open(const struct watcher_options *options, struct process *process)
 {
 	char reason[GOLANG_REASON_BYTES] = "";
 	int err;
 
+	look_for_library(options, process);
 	if (process->has_looked_for_go)
 		return;
 	process->has_looked_for_go = true;

@@ -21,6 +21,7 @@ struct store_entry {
 	struct threadlist *threads;
 	struct golist *goroutines;
 	char runtime[STATUS_NAME_BYTES]; /* one that keeps records of its own; "" for none */
+	char library[STATUS_REASON_BYTES]; /* one of Go code, which is not read; "" for none */
 	struct storefacts_spending spending;
 	bool has_spending;
 	char injection[STATUS_REASON_BYTES]; /* why the sampler was not loaded; "" */

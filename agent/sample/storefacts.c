@@ -38,6 +38,14 @@ void storefacts_set_runtime(struct store *store, uint32_t id, const char *runtim
 		snprintf(entry->runtime, sizeof(entry->runtime), "%s", runtime);
 }
 
+void storefacts_set_library(struct store *store, uint32_t id, const char *library)
+{
+	struct store_entry *entry = store_find(store, id);
+
+	if (entry)
+		snprintf(entry->library, sizeof(entry->library), "%s", library);
+}
+
 void storefacts_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason)
 {
 	struct store_entry *entry = store_find(store, id);

@@ -5,6 +5,7 @@ with C beside Go, and with leaks to be found."""
 import concurrent.futures
 import pathlib
 import re
+import sys
 import time
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 import golang
 import pprof_check
 from golang import GoTarget, bracketed, check_equal, is_program, rows, text_rows
-from harness import Agent, ask, total, wait_until
+from harness import Agent, Process, ask, total, wait_until
 
 VERSIONS = golang.versions()
 ENDS = pytest.mark.parametrize("version", VERSIONS[:1] + VERSIONS[-1:])
@@ -259,6 +260,47 @@ def test_a_running_goroutine_has_no_stack_of_another(service, agent, version, tu
             assert called <= mine, (mine, profile.stack(sample))
             caught += len(called)
     assert caught >= least
+    watcher.stop()
+
+
+@ENDS
+def test_a_program_with_plugins_is_refused(service, agent, version):
+    """From when it has loaded one on: what stands in the plugin could not be named."""
+    extra = golang.built("extra", version, "plugin")
+    target = service(version, program="plugged", arguments=(extra,))
+    watcher = agent("--pid", target.pid)
+    path = f"/pid/{target.pid}/debug/pprof/"
+    for kind in ("goroutine", "threadcreate"):
+        assert watcher.get(path + kind).status == 200
+    target.send()
+    target.expect("loaded")
+    for kind in ("heap", "allocs", "goroutine"):
+        answer = watcher.get(path + kind)
+        assert answer.status == 501 and "plugins" in answer.text
+    for kind in ("threads", "threadcreate"):  # as seen from outside
+        assert watcher.get(path + kind).status == 200
+    watcher.stop()
+
+
+HOST = """import ctypes, sys
+ctypes.CDLL(sys.argv[1]).Begin()
+print("ready", flush=True)
+sys.stdin.read()"""
+
+
+@ENDS
+def test_a_library_of_go_is_told_of(start, agent, version):
+    """In a C program: what is C's is shown, and said not to be all."""
+    extra = golang.built("extra", version, "shared")
+    target = start(Process, (sys.executable, "-c", HOST, extra))
+    target.expect("ready")
+    watcher = agent("--pid", target.pid)
+    for kind in ("heap", "allocs", "goroutine"):
+        profile = watcher.profile(kind, target.pid)
+        assert any(profile.text(index).startswith(f"Go code in {pathlib.Path(extra).name} is not")
+                   for index in profile.comment)
+    profile = watcher.profile("threads", target.pid)
+    assert not any("Go code" in profile.text(index) for index in profile.comment)
     watcher.stop()
 
 
