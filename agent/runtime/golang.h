@@ -54,6 +54,7 @@ struct golang_summary {
 	uint64_t rate; /* heap: runtime.MemProfileRate; block, mutex: the runtime's rate */
 	uint32_t count; /* of records */
 	uint32_t retries; /* how often the runtime changed them while they were read */
+	bool is_late; /* heap: the linker left it off; it was switched on later */
 };
 
 /*

@@ -267,6 +267,7 @@ static int each_heap(struct golang *golang, const struct listener *listener)
 			golang, -ENOTSUP,
 			"the linker switched memory profiling off, as the program does not "
 			"use it; --go-memprofile switches it on");
+	listener->summary->is_late = !globals->has_memprofile;
 	if (head == 0)
 		return remote_check(golang->remote);
 	err = update_list(golang, GOBUCKETS_HEAP, head);

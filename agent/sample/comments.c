@@ -161,10 +161,16 @@ static int comment_untracked(const struct store_entry *entry, const struct aggre
 
 static int comment_runtime(const struct store_entry *entry, struct snapshot *snap)
 {
-	return add_comment(snap,
-			   "source: go-runtime (%s), since the process's start, interval: %" PRIu64
-			   " bytes",
-			   entry->runtime, snap->runtime_period);
+	char since[64] = "the process's start", time[32];
+
+	if (entry->heap_since_ns != 0) {
+		format_time(entry->heap_since_ns, time, sizeof(time));
+		snprintf(since, sizeof(since), "%s, when it was switched on", time);
+	} else if (entry->is_heap_late) {
+		snprintf(since, sizeof(since), "it was switched on, nobody knows when");
+	}
+	return add_comment(snap, "source: go-runtime (%s), since %s, interval: %" PRIu64 " bytes",
+			   entry->runtime, since, snap->runtime_period);
 }
 
 static int comment_spending(const struct store_entry *entry, struct snapshot *snap)

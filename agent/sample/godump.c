@@ -18,6 +18,8 @@
 #include <string.h>
 
 #define GODUMP_MAX_RUNNING 256U
+#define GODUMP_TRIES 16U /* of opening a program that may only have begun */
+#define GODUMP_SWITCHES 4U /* of its memory profile, which its runtime may set when it begins */
 
 struct running {
 	size_t item; /* in the list */
@@ -71,36 +73,74 @@ static void look_for_library(const struct watcher_options *options, const struct
 	}
 }
 
-void godump_open(const struct watcher_options *options, struct process *process)
+static void refuse_open(const struct watcher_options *options, const struct process *process,
+			const char *reason)
+{
+	static const enum kind kinds[] = { KIND_HEAP, KIND_ALLOCS, KIND_GOROUTINE };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		storefacts_refuse(options->store, process->id, kinds[i], reason);
+}
+
+/* Until its loader and its runtime have done their work, a program contradicts itself. */
+static bool may_only_have_begun(const struct process *process, int err)
+{
+	return (err == -EBADMSG || err == -ENOMEM) && process->go_tries < GODUMP_TRIES;
+}
+
+static void try_open(const struct watcher_options *options, struct process *process)
 {
 	char reason[GOLANG_REASON_BYTES] = "";
-	int err;
+	int err = golang_open(process->pid, &process->mappings, &process->golang, reason);
 
-	look_for_library(options, process);
-	if (process->has_looked_for_go)
-		return;
-	process->has_looked_for_go = true;
-	err = golang_open(process->pid, &process->mappings, &process->golang, reason);
+	process->go_tries++;
+	process->has_looked_for_go = !may_only_have_begun(process, err);
 	if (err == -ENOENT || err == -ESRCH)
 		return;
 	if (err) {
 		if (reason[0] == '\0')
 			snprintf(reason, sizeof(reason), "%s", strerror(-err));
-		log_warn("pid %d: a Go program that cannot be read: %s", process->pid, reason);
+		if (process->has_looked_for_go)
+			log_warn("pid %d: a Go program that cannot be read: %s", process->pid,
+				 reason);
 		storefacts_set_runtime(options->store, process->id, "go");
-		storefacts_refuse(options->store, process->id, KIND_HEAP, reason);
-		storefacts_refuse(options->store, process->id, KIND_ALLOCS, reason);
-		storefacts_refuse(options->store, process->id, KIND_GOROUTINE, reason);
+		refuse_open(options, process, reason);
 		return;
 	}
 	storefacts_set_runtime(options->store, process->id, golang_version(process->golang));
 	log_debug("pid %d: %s", process->pid, golang_version(process->golang));
-	err = options->go_memprofile ? golang_enable_memprofile(process->golang) : 0;
-	if (err && err != -EALREADY)
+	refuse_open(options, process, NULL);
+}
+
+static void switch_memprofile(const struct watcher_options *options, struct process *process)
+{
+	int err = golang_enable_memprofile(process->golang);
+
+	if (err == -EALREADY || err == -ESRCH)
+		return;
+	process->go_switches++;
+	if (err) {
+		process->go_switches = GODUMP_SWITCHES;
 		log_warn("pid %d: memory profiling cannot be switched on: %s", process->pid,
 			 golang_reason(process->golang));
-	else if (options->go_memprofile && !err)
-		log_info("pid %d: its memory profiling is on from now", process->pid);
+		return;
+	}
+	storefacts_set_late_heap(options->store, process->id, now_realtime_ns());
+	log_info("pid %d: its memory profiling is on from now", process->pid);
+}
+
+void godump_renew(const struct watcher_options *options, struct process *process)
+{
+	if (!process->has_looked_for_go)
+		try_open(options, process);
+	if (process->golang && options->go_memprofile && process->go_switches < GODUMP_SWITCHES)
+		switch_memprofile(options, process);
+}
+
+void godump_open(const struct watcher_options *options, struct process *process)
+{
+	look_for_library(options, process);
+	godump_renew(options, process);
 }
 
 static bool find_records(enum kind kind, enum golang_records *records, enum aggregate_rows *set)
@@ -183,6 +223,8 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 	/* A process that has ended shows what was known last. */
 	if (err == -ESRCH && aggregate_has_runtime(reading->aggregate, reading->set))
 		return;
+	if (!err && summary.is_late)
+		storefacts_set_late_heap(reading->options->store, process->id, 0);
 	begin_rows(reading);
 	aggregate_end_runtime(reading->aggregate, reading->set, !err, summary.rate);
 	if (err && (reading->set == AGGREGATE_ALLOC || (err != -ENOTSUP && err != -ESRCH)))

@@ -18,6 +18,12 @@
  */
 void godump_open(const struct watcher_options *options, struct process *process);
 
+/*
+ * Looks again where the process may only have begun, and sees to --go-memprofile: before each
+ * request and from time to time.
+ */
+void godump_renew(const struct watcher_options *options, struct process *process);
+
 /* Whether the process has something of this kind that is read anew for each profile. */
 bool godump_has(const struct process *process, enum kind kind);
 

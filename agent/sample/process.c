@@ -271,8 +271,12 @@ int process_refresh(struct process *process, const struct watcher_options *optio
 
 	process->refreshed_ns = now_ns;
 	err = mapping_fingerprint(process->pid, &fingerprint);
-	if (err || fingerprint == process->maps_fingerprint)
+	if (err)
 		return err;
+	if (fingerprint == process->maps_fingerprint) {
+		godump_renew(options, process);
+		return 0;
+	}
 	err = mapping_read(process->pid, options->cache, &fresh);
 	if (err)
 		return err;

@@ -39,7 +39,8 @@ struct process {
 	struct probelist probes;
 	bool has_forgotten; /* blocks in the kernel that the store still holds */
 	struct golang *golang; /* NULL: no Go program, or one that cannot be read */
-	bool has_looked_for_go;
+	bool has_looked_for_go; /* for good */
+	uint32_t go_tries, go_switches; /* how often it was opened, its memory profile set */
 	struct injection *injection; /* the sampler in it; NULL: none */
 	uint32_t inject_tries;
 	bool is_emitting; /* it tells of its allocations itself */

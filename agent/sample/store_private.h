@@ -22,6 +22,8 @@ struct store_entry {
 	struct golist *goroutines;
 	char runtime[STATUS_NAME_BYTES]; /* one that keeps records of its own; "" for none */
 	char library[STATUS_REASON_BYTES]; /* one of Go code, which is not read; "" for none */
+	bool is_heap_late; /* the runtime's began after the process did */
+	uint64_t heap_since_ns; /* CLOCK_REALTIME; 0: not known */
 	struct storefacts_spending spending;
 	bool has_spending;
 	char injection[STATUS_REASON_BYTES]; /* why the sampler was not loaded; "" */

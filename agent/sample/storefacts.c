@@ -46,6 +46,17 @@ void storefacts_set_library(struct store *store, uint32_t id, const char *librar
 		snprintf(entry->library, sizeof(entry->library), "%s", library);
 }
 
+void storefacts_set_late_heap(struct store *store, uint32_t id, uint64_t since_ns)
+{
+	struct store_entry *entry = store_find(store, id);
+
+	if (!entry)
+		return;
+	entry->is_heap_late = true;
+	if (since_ns != 0)
+		entry->heap_since_ns = since_ns;
+}
+
 void storefacts_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason)
 {
 	struct store_entry *entry = store_find(store, id);

@@ -32,6 +32,8 @@ void storefacts_set_allocator(struct store *store, uint32_t id, const char *allo
 void storefacts_set_runtime(struct store *store, uint32_t id, const char *runtime);
 /* A library of Go code in the target, which is not read; copied. Comments of heap and goroutine. */
 void storefacts_set_library(struct store *store, uint32_t id, const char *library);
+/* The runtime's heap does not count from its start: since when, CLOCK_REALTIME; 0: not known. */
+void storefacts_set_late_heap(struct store *store, uint32_t id, uint64_t since_ns);
 /* Why profiles of this kind cannot be given of this target, copied; NULL: they can. */
 void storefacts_refuse(struct store *store, uint32_t id, enum kind kind, const char *reason);
 /* Adds to the stacks of goroutines that were read, of all targets, and to those that are cut. */

@@ -128,13 +128,14 @@ void watcher_prepare(struct watcher *watcher, enum kind kind, pid_t pid, void (*
 			     (watcher->options.collect & EVENT_COLLECT_THREADS) != 0;
 
 	for (uint32_t i = 0; i < table_end(watcher->processes); i++) {
-		const struct process *process;
+		struct process *process;
 
 		if (!table_used(watcher->processes, i))
 			continue;
 		process = table_entry(watcher->processes, i);
 		if (pid != 0 && process->pid != pid)
 			continue;
+		godump_renew(&watcher->options, process);
 		if (godump_has(process, kind))
 			godump_read(&watcher->options, process, kind, fetch, arg);
 		else if (is_of_threads)

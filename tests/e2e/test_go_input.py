@@ -231,6 +231,32 @@ def test_damaged_memory(whole, agent, damage, is_warm):
         watcher.stop()
 
 
+def describe_g(memory):
+    """Where the type descriptor of runtime.g lies, whose first word is its size."""
+    first, end = (memory.symbols[name] for name in ("runtime.types", "runtime.etypes"))
+    data = os.pread(memory.file, end - first, first)
+    name = data.index(b"\x0a*runtime.g") - 1
+    return next(first + at for at in range(0, len(data) - 48, 8) if data[at + 23] & 31 == 25
+                and struct.unpack_from("<i", data, at + 40) == (name,))
+
+
+@ENDS
+def test_a_program_that_has_only_begun(start, agent, version):
+    """Its descriptors are not yet what they will be: it is refused, and looked at again."""
+    target = start(GoTarget, "service", version, rate=RATE).ready()
+    with Memory(target) as memory:
+        memory.set(describe_g(memory), 8)
+        watcher = agent("--pid", target.pid)
+        for kind in KINDS:
+            answer = watcher.get(f"/pid/{target.pid}/debug/pprof/{kind}")
+            assert answer.status == 501 and "runtime.g" in answer.text
+    for kind in KINDS:
+        theirs, ours = bracketed(lambda kind=kind: shown(target.own(kind), kind),
+                                 lambda kind=kind: shown(watcher.profile(kind, target.pid), kind))
+        check_equal(*without_hidden(theirs, ours, 1), 1)
+    watcher.stop()
+
+
 SCHED_SP, GOID = 56, 152  # offsets in runtime.g of both versions
 
 

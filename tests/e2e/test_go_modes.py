@@ -3,6 +3,7 @@
 with C beside Go, and with leaks to be found."""
 
 import concurrent.futures
+import datetime
 import pathlib
 import re
 import sys
@@ -147,6 +148,53 @@ def test_switching_the_memory_profile_on(service, agent, version):
     assert kept["main.allocKnown"] == pytest.approx(400 * MIB, rel=0.1)
     assert all_bytes["main.allocAndDrop"] == pytest.approx(600 * MIB, rel=0.1)
     assert kept.get("main.allocAndDrop", 0) <= 10 * MIB
+    watcher.stop()
+
+
+def comments(profile):
+    return [profile.text(index) for index in profile.comment]
+
+
+@pytest.fixture
+def command(start):
+    """command(OPTION..., PROGRAM): the agent that began it, and the address that it serves."""
+    def make(*options):
+        watcher = start(Agent, *options[:-1], command=options[-1:]).ready()
+        while not (line := watcher.line()).startswith("listening "):
+            pass
+        return watcher, line.split()[1]
+    return make
+
+
+@ENDS
+def test_switching_the_memory_profile_of_a_command_on(command, version):
+    """Seen from its first instruction, before its runtime switches it off itself."""
+    watcher, address = command("--go-memprofile", golang.built("service", version, "bare"))
+    wait_until(lambda: watcher.get("/debug/pprof/heap").status == 200, 5, "the heap")
+    asked = time.time()
+    assert ask(address, f"/alloc?count=400&size={MIB}").status == 200
+    for _ in range(2):
+        ask(address, "/gc")
+    profile = watcher.profile("heap")
+    kept = pprof_check.cumulative(profile, "inuse_space")
+    assert kept["main.allocKnown"] == pytest.approx(400 * MIB, rel=0.1)
+    since = [re.search(r"since (\S+), when it was switched on", text) for text in comments(profile)]
+    moment = datetime.datetime.fromisoformat(next(filter(None, since))[1].replace("Z", "+00:00"))
+    assert asked - 10 < moment.timestamp() <= asked
+    watcher.stop_command()
+
+
+@ENDS
+def test_a_heap_that_was_switched_on_before(service, agent, version):
+    """By an agent that has ended: the next one does not know when."""
+    target = service(version, "bare")
+    agent("--pid", target.pid, "--go-memprofile").stop()
+    watcher = agent("--pid", target.pid)
+    target.get(f"/alloc?count=40&size={MIB}")
+    target.get("/gc")
+    source = next(text for text in comments(watcher.profile("heap", target.pid))
+                  if text.startswith("source: go-runtime"))
+    assert "switched on, nobody knows when" in source and "process's start" not in source
     watcher.stop()
 
 
