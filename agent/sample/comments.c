@@ -239,9 +239,22 @@ static int comment_heap(const struct store *store, const struct store_entry *ent
 	return err;
 }
 
+/* Whether a profile of this kind has nothing but what the target's runtime has recorded itself. */
+static bool is_all_runtime(const struct store_entry *entry, enum kind kind)
+{
+	static const enum aggregate_rows sets[KIND_COUNT] = {
+		[KIND_THREADCREATE] = AGGREGATE_CREATE,
+		[KIND_BLOCK] = AGGREGATE_BLOCK,
+		[KIND_MUTEX] = AGGREGATE_MUTEX,
+	};
+
+	/* Of allocations there may be C's beside it. */
+	return sets[kind] != AGGREGATE_ALLOC && aggregate_has_runtime(entry->aggregate, sets[kind]);
+}
+
 static int comment_created(const struct store_entry *entry, struct snapshot *snap)
 {
-	if (aggregate_has_runtime(entry->aggregate, AGGREGATE_CREATE))
+	if (is_all_runtime(entry, snap->kind))
 		return add_comment(snap, "source: go-runtime (%s)", entry->runtime);
 	return add_comment(snap,
 			   "source: tracepoint sched_process_fork; %" PRIu64
@@ -285,6 +298,20 @@ static int comment_pauses(const struct store *store, const struct store_entry *e
 	return err ?: comment_missing(store, snap);
 }
 
+static int comment_recorded(const struct store_entry *entry, struct snapshot *snap)
+{
+	if (snap->kind == KIND_MUTEX)
+		return add_comment(snap,
+				   "source: go-runtime (%s), since it called "
+				   "runtime.SetMutexProfileFraction, now %" PRIu64
+				   "; stacks are those that unlocked",
+				   entry->runtime, snap->runtime_period);
+	return add_comment(snap,
+			   "source: go-runtime (%s), since it called runtime.SetBlockProfileRate, "
+			   "now %" PRIu64 " ticks",
+			   entry->runtime, snap->runtime_period);
+}
+
 /* What block, mutex and pauses have in common. */
 static int comment_stalls(const struct store *store, const struct store_entry *entry,
 			  struct snapshot *snap)
@@ -292,6 +319,8 @@ static int comment_stalls(const struct store *store, const struct store_entry *e
 	struct stallbook_totals totals;
 	int err = 0;
 
+	if (is_all_runtime(entry, snap->kind))
+		return comment_recorded(entry, snap);
 	stallbook_totals(entry->stalls, &totals);
 	if (snap->kind == KIND_PAUSES)
 		err = comment_pauses(store, entry, snap);
@@ -398,6 +427,9 @@ int comments_add(const struct store *store, const struct store_entry *entry, str
 	if (!err && totals.unmapped_frames > 0)
 		err = add_comment(snap, "%" PRIu64 " frames had an address without mapping",
 				  totals.unmapped_frames);
+	/* Of the stream's records none is in it. */
+	if (is_all_runtime(entry, snap->kind))
+		return err;
 	err = err ?: comment_stacks(store, snap);
 	return err ?: comment_losses(store, snap);
 }

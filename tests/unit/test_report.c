@@ -2,6 +2,7 @@
 #include "sample/report.h"
 #include "base/now.h"
 
+#include "sample/aggregate_runtime.h"
 #include "sample/store.h"
 #include "sample/storefacts.h"
 
@@ -221,6 +222,51 @@ static void comments_say_how_the_numbers_came_about(void **state)
 	store_free(store);
 }
 
+/* What the runtime has recorded takes the place of what was seen from outside. */
+static void set_recorded(struct store *store, enum aggregate_rows set, uint64_t rate)
+{
+	struct aggregate *agg = store_aggregate(store, 1);
+
+	aggregate_begin_runtime(agg, set);
+	aggregate_end_runtime(agg, set, true, rate);
+}
+
+static void expect_comments_of_runtime(struct store *store, enum kind kind, const char *source)
+{
+	const char *const expected[] = { "since: 2023-11-14T22:13:20Z", source,
+					 "3 frames had an address without mapping", NULL };
+	struct snapshot_set *set = take(store, kind, 100);
+
+	assert_comments(set->items[0], expected);
+	assert_int_equal(set->items[0]->comment_count, 3);
+	snapshot_set_free(set);
+}
+
+static void comments_of_what_the_runtime_records_name_no_other_source(void **state)
+{
+	struct store *store =
+		new_store(EVENT_COLLECT_BLOCK | EVENT_COLLECT_MUTEX | EVENT_COLLECT_THREADS, false);
+
+	(void)state;
+	add_target(store, 1, 100);
+	storefacts_set_runtime(store, 1, "go1.22.3");
+	send_sample(store, EVENT_STALL, 0, 1);
+	send_sample(store, EVENT_CREATE, 0, 1);
+	store_set_losses(store, EVENT_STALL, EVENT_LOSS_RING_FULL, 3);
+	set_recorded(store, AGGREGATE_BLOCK, 100);
+	set_recorded(store, AGGREGATE_MUTEX, 5);
+	set_recorded(store, AGGREGATE_CREATE, 0);
+	expect_comments_of_runtime(store, KIND_BLOCK,
+				   "source: go-runtime (go1.22.3), since it called "
+				   "runtime.SetBlockProfileRate, now 100 ticks");
+	expect_comments_of_runtime(store, KIND_MUTEX,
+				   "source: go-runtime (go1.22.3), since it called "
+				   "runtime.SetMutexProfileFraction, now 5; stacks are those that "
+				   "unlocked");
+	expect_comments_of_runtime(store, KIND_THREADCREATE, "source: go-runtime (go1.22.3)");
+	store_free(store);
+}
+
 static void a_snapshot_tells_whose_and_when(void **state)
 {
 	struct store *store = new_store(ALL, false);
@@ -333,6 +379,7 @@ int main(void)
 		cmocka_unit_test(a_pid_is_the_newest_image_that_had_it),
 		cmocka_unit_test(a_kind_that_is_not_there_says_why),
 		cmocka_unit_test(comments_say_how_the_numbers_came_about),
+		cmocka_unit_test(comments_of_what_the_runtime_records_name_no_other_source),
 		cmocka_unit_test(a_snapshot_tells_whose_and_when),
 		cmocka_unit_test(a_live_target_is_looked_up_in_proc_until_it_ends),
 		cmocka_unit_test(the_status_shows_each_target),
