@@ -172,9 +172,9 @@ static int add_size_label(struct profile *profile, struct profile_labels *labels
 	return err;
 }
 
-int builder_add_labels(struct builder *build, uint32_t first, struct profile_labels *labels)
+int builder_add_labels(struct builder *build, const struct snapshot *snap, uint32_t first,
+		       struct profile_labels *labels)
 {
-	const struct snapshot *snap = build->now;
 	int err = 0;
 
 	for (uint32_t i = first; i != 0 && !err; i = snap->labels[i].next) {
@@ -207,7 +207,7 @@ static int add_labels(struct builder *build, const struct snapshot_row *row,
 
 	if (profile->kind == KIND_HEAP || profile->kind == KIND_ALLOCS)
 		err = add_size_label(profile, labels, row->block_bytes);
-	err = err ?: builder_add_labels(build, row->label, labels);
+	err = err ?: builder_add_labels(build, build->now, row->label, labels);
 	return err ? err : builder_add_target_labels(build, labels);
 }
 

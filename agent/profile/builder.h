@@ -46,10 +46,12 @@ __attribute__((warn_unused_result)) int builder_add_label(struct profile *profil
 							  struct profile_labels *labels,
 							  const char *key, const char *text);
 /*
- * A row's or thread's labels, from the snapshot's labels[first] on; those beyond PROFILE_MAX_LABELS
- * are left out, so that there is room for what the builder adds itself.
+ * A row's or thread's labels, from labels[first] of this snapshot on; those beyond
+ * PROFILE_MAX_LABELS are left out, so that there is room for what the builder adds itself.
  */
-__attribute__((warn_unused_result)) int builder_add_labels(struct builder *build, uint32_t first,
+__attribute__((warn_unused_result)) int builder_add_labels(struct builder *build,
+							   const struct snapshot *snap,
+							   uint32_t first,
 							   struct profile_labels *labels);
 /* pid and comm, where they are asked for. */
 __attribute__((warn_unused_result)) int builder_add_target_labels(struct builder *build,

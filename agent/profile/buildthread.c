@@ -2,17 +2,23 @@
 #include "profile/builder.h"
 
 #include "base/table.h"
+#include "sample/labeltab.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BUILDTHREAD_MAX_SAMPLES (1U << 20)
+#define BUILDTHREAD_MAX_LABELS (1U << 18) /* of two snapshots */
+#define BUILDTHREAD_MAX_LABEL_BYTES (1U << 24)
 
 /*
  * What makes threads one sample: for goroutine their stack and labels, for threads all that labels
  * them.
- * Targets keep their stacks and labels, so that those of two snapshots compare by index.
+ * Targets keep their stacks, so that those of two snapshots compare by index; not so their labels.
  */
 struct counted {
 	struct {
@@ -23,37 +29,80 @@ struct counted {
 		uint64_t is_cut;
 	} key;
 	int64_t count;
+	const struct snapshot *from; /* of which the first of its labels is this: */
+	uint32_t label;
 };
 _Static_assert(sizeof(((struct counted *)0)->key) == 48, "no padding");
 
-static int count_threads(struct table *tab, const struct snapshot *snap, enum kind kind, int sign)
+/* From the labels of one snapshot to those of the table, which says the same of others. */
+static int map_labels(struct labeltab *common, const struct snapshot *snap, uint32_t **out)
 {
-	for (uint32_t i = 0; i < snap->thread_count; i++) {
-		const struct snapshot_thread *thread = &snap->threads[i];
-		struct counted counted = { .key = { .stack = thread->stack,
-						    .label = thread->label,
-						    .is_cut = thread->is_cut } };
-		uint32_t index;
-		int err;
+	uint32_t *map = calloc((size_t)snap->label_count + 1, sizeof(*map));
 
-		if (kind == KIND_THREADS) {
-			counted.key.tid = thread->tid;
-			counted.key.state = thread->state;
-			memccpy(counted.key.name, thread->name, '\0', sizeof(counted.key.name) - 1);
-		}
-		err = table_add(tab, &counted.key, &index, NULL);
-		if (err)
-			return err;
-		((struct counted *)table_entry(tab, index))->count += sign;
+	if (!map)
+		return -ENOMEM;
+	for (uint32_t i = 1; i < snap->label_count; i++) {
+		const struct snapshot_label *label = &snap->labels[i];
+
+		assert(label->next < i);
+		map[i] = labeltab_add(common, label->key, label->value, map[label->next], NULL);
 	}
+	*out = map;
 	return 0;
+}
+
+struct counting {
+	struct table *tab; /* of struct counted */
+	struct labeltab *labels; /* of all snapshots */
+	enum kind kind;
+};
+
+static int count_thread(const struct counting *counting, const struct snapshot *snap,
+			const struct snapshot_thread *thread, uint32_t label, int sign)
+{
+	struct counted counted = {
+		.key = { .stack = thread->stack, .label = label, .is_cut = thread->is_cut }
+	};
+	struct counted *to;
+	uint32_t index;
+	int err;
+
+	if (counting->kind == KIND_THREADS) {
+		counted.key.tid = thread->tid;
+		counted.key.state = thread->state;
+		memccpy(counted.key.name, thread->name, '\0', sizeof(counted.key.name) - 1);
+	}
+	err = table_add(counting->tab, &counted.key, &index, NULL);
+	if (err)
+		return err;
+	to = table_entry(counting->tab, index);
+	to->count += sign;
+	to->from = snap;
+	to->label = thread->label;
+	return 0;
+}
+
+static int count_threads(const struct counting *counting, const struct snapshot *snap, int sign)
+{
+	uint32_t *map;
+	int err = map_labels(counting->labels, snap, &map);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < snap->thread_count && !err; i++) {
+		const struct snapshot_thread *thread = &snap->threads[i];
+
+		err = count_thread(counting, snap, thread, map[thread->label], sign);
+	}
+	free(map);
+	return err;
 }
 
 static int add_labels(struct builder *build, const struct counted *counted,
 		      struct profile_labels *labels)
 {
 	char tid[24];
-	int err = builder_add_labels(build, counted->key.label, labels);
+	int err = builder_add_labels(build, counted->from, counted->label, labels);
 
 	if (build->profile->kind == KIND_THREADS) {
 		snprintf(tid, sizeof(tid), "%" PRId64, counted->key.tid);
@@ -97,20 +146,30 @@ static int add_sample(struct builder *build, const struct counted *counted)
 					     &labels);
 }
 
+static int count_all(const struct builder *build, const struct counting *counting)
+{
+	int err = count_threads(counting, build->now, 1);
+
+	if (!err && build->before)
+		err = count_threads(counting, build->before, -1);
+	return !err && labeltab_lost(counting->labels) > 0 ? -ENOSPC : err;
+}
+
 static int add_samples(struct builder *build)
 {
-	struct table *tab;
+	struct counting counting = { .kind = build->profile->kind };
 	int err = table_new(sizeof(((struct counted *)0)->key), sizeof(struct counted),
-			    BUILDTHREAD_MAX_SAMPLES, &tab);
+			    BUILDTHREAD_MAX_SAMPLES, &counting.tab);
 
 	if (err)
 		return err;
-	err = count_threads(tab, build->now, build->profile->kind, 1);
-	if (build->before)
-		err = err ?: count_threads(tab, build->before, build->profile->kind, -1);
-	for (uint32_t i = 0; i < table_end(tab) && !err; i++)
-		err = add_sample(build, table_entry(tab, i));
-	table_free(tab);
+	err = labeltab_new(BUILDTHREAD_MAX_LABELS, BUILDTHREAD_MAX_LABEL_BYTES, &counting.labels);
+	if (!err)
+		err = count_all(build, &counting);
+	for (uint32_t i = 0; i < table_end(counting.tab) && !err; i++)
+		err = add_sample(build, table_entry(counting.tab, i));
+	labeltab_free(counting.labels);
+	table_free(counting.tab);
 	return err;
 }
 

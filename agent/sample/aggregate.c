@@ -2,9 +2,9 @@
 #include "sample/aggregate.h"
 #include "sample/aggregate_private.h"
 #include "base/hash.h"
-#include "base/strtab.h"
 #include "base/table.h"
 #include "object/object.h"
+#include "sample/labeltab.h"
 #include "sample/stacktab.h"
 #include "target/mapping.h"
 
@@ -56,10 +56,7 @@ int aggregate_new(const struct aggregate_rates *rates, struct aggregate_budget *
 	err = err
 		      ?: table_new(sizeof(uint64_t), sizeof(struct live_entry), AGGREGATE_MAX_LIVE,
 				   &agg->live);
-	err = err
-		      ?: table_new(sizeof(struct label_entry), sizeof(struct label_entry),
-				   AGGREGATE_MAX_LABELS, &agg->labels);
-	err = err ?: strtab_new(AGGREGATE_MAX_LABEL_BYTES, &agg->strings);
+	err = err ?: labeltab_new(AGGREGATE_MAX_LABELS, AGGREGATE_MAX_LABEL_BYTES, &agg->labels);
 	if (err) {
 		aggregate_free(agg);
 		return err;
@@ -84,8 +81,7 @@ void aggregate_free(struct aggregate *agg)
 	for (int i = 0; i < AGGREGATE_ROW_SETS; i++)
 		table_free(agg->rows[i]);
 	table_free(agg->live);
-	table_free(agg->labels);
-	strtab_free(agg->strings);
+	labeltab_free(agg->labels);
 	buf_fini(&agg->sliced);
 	free(agg);
 }
@@ -438,14 +434,16 @@ uint32_t aggregate_intern_stack(struct aggregate *agg, const uint64_t *frames, u
 uint32_t aggregate_add_label(struct aggregate *agg, const char *key, const char *value,
 			     uint32_t next)
 {
-	struct label_entry label = { .next = next };
-	uint32_t index;
+	uint32_t label = 0;
+	bool is_new = false;
 
-	if (strtab_add(agg->strings, key, strlen(key), &label.key) ||
-	    strtab_add(agg->strings, value, strlen(value), &label.value) ||
-	    add_entry(agg, agg->labels, &label, sizeof(label), &index))
-		return 0;
-	return index + 1;
+	if (charge(agg, LABELTAB_ENTRY_BYTES)) {
+		label = labeltab_add(agg->labels, key, value, next, &is_new);
+		if (!is_new)
+			refund(agg, LABELTAB_ENTRY_BYTES);
+	}
+	agg->totals.lost_labels += label == 0;
+	return label;
 }
 
 void aggregate_set_alloc_label(struct aggregate *agg, uint32_t label)

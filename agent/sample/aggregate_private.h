@@ -9,8 +9,8 @@
 #include "base/buf.h"
 #include "sample/aggregate.h"
 
+struct labeltab;
 struct stacktab;
-struct strtab;
 struct table;
 
 /*
@@ -42,12 +42,6 @@ struct overflow_row {
 	uint64_t values[2], bytes;
 };
 
-/* All of it is the table's key. The label's index is one more than the entry's. */
-struct label_entry {
-	uint32_t key, value; /* strings */
-	uint32_t next; /* a label's index; 0: no more */
-};
-
 /* Allocations that were sampled in a slice which has not ended. */
 struct sliced_entry {
 	uint64_t slice, size;
@@ -72,9 +66,8 @@ struct aggregate {
 	struct table *locations;
 	struct recent_location recent[RECENT_LOCATIONS]; /* by the address's hash */
 	struct stacktab *stacks;
-	struct table *labels;
+	struct labeltab *labels;
 	uint32_t alloc_label; /* of what is sampled */
-	struct strtab *strings;
 	struct table *rows[AGGREGATE_ROW_SETS];
 	struct overflow_row overflow[AGGREGATE_ROW_SETS][OVERFLOW_ROWS];
 	struct {

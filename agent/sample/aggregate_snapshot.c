@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/strtab.h"
 #include "base/table.h"
 #include "object/object.h"
 #include "sample/aggregate_private.h"
+#include "sample/labeltab.h"
 #include "sample/stacktab.h"
 
 #include <errno.h>
@@ -49,38 +49,6 @@ static int copy_stacks(const struct aggregate *agg, struct snapshot *snap)
 	snap->location_count = location_count;
 	snap->stack_count = stack_count;
 	snap->frame_count = frame_count;
-	return 0;
-}
-
-/* Labels and the text of them. */
-static int copy_labels(const struct aggregate *agg, struct snapshot *snap)
-{
-	uint32_t count = table_end(agg->labels), string_count = strtab_count(agg->strings);
-	size_t *places = calloc(string_count, sizeof(*places)), bytes = 0;
-
-	for (uint32_t i = 0; places && i < string_count; i++) {
-		places[i] = bytes;
-		bytes += strlen(strtab_get(agg->strings, i)) + 1;
-	}
-	snap->labels = calloc((size_t)count + 1, sizeof(*snap->labels));
-	snap->strings = malloc(bytes);
-	if (!places || !snap->labels || !snap->strings) {
-		free(places);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < string_count; i++)
-		strcpy(snap->strings + places[i], strtab_get(agg->strings, i));
-	for (uint32_t i = 0; i < count; i++) {
-		const struct label_entry *from = table_entry(agg->labels, i);
-
-		snap->labels[i + 1] = (struct snapshot_label){
-			.key = snap->strings + places[from->key],
-			.value = snap->strings + places[from->value],
-			.next = from->next,
-		};
-	}
-	snap->label_count = count + 1;
-	free(places);
 	return 0;
 }
 
@@ -186,7 +154,7 @@ int aggregate_snapshot(const struct aggregate *agg, enum kind kind, struct snaps
 		set_runtime_period(agg, set, snap);
 	err = copy_mappings(agg, snap);
 	err = err ?: copy_stacks(agg, snap);
-	err = err ?: copy_labels(agg, snap);
+	err = err ?: labeltab_copy(agg->labels, snap);
 	if (set != AGGREGATE_ROW_SETS)
 		err = err ?: copy_rows(agg, set, snap);
 	if (err) {

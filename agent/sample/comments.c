@@ -361,6 +361,9 @@ static int comment_goroutines(const struct store_entry *entry, struct snapshot *
 	if (!err && counts.deep > 0)
 		err = add_comment(snap, "%zu goroutines have stacks of more than %u frames: cut",
 				  counts.deep, EVENT_MAX_FRAMES);
+	if (!err && counts.lost_labels > 0)
+		err = add_comment(snap, "%" PRIu64 " labels of goroutines found no room",
+				  counts.lost_labels);
 	if (!err && counts.uncaught > 0)
 		err = add_comment(
 			snap,
@@ -424,6 +427,9 @@ int comments_add(const struct store *store, const struct store_entry *entry, str
 	if (!err && totals.overflowed > 0)
 		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
 				  totals.overflowed);
+	if (!err && totals.lost_labels > 0)
+		err = add_comment(snap, "%" PRIu64 " labels found no room: the tables are full",
+				  totals.lost_labels);
 	if (!err && totals.unmapped_frames > 0)
 		err = add_comment(snap, "%" PRIu64 " frames had an address without mapping",
 				  totals.unmapped_frames);

@@ -233,13 +233,13 @@ static void read_records(struct reading *reading, enum kind kind, enum golang_re
 		storefacts_refuse(reading->options->store, process->id, kind, NULL);
 }
 
-static uint32_t intern_labels(struct aggregate *agg, const struct golang_goroutine *goroutine)
+static uint32_t intern_labels(struct golist *list, const struct golang_goroutine *goroutine)
 {
 	uint32_t first = 0;
 
 	for (uint32_t i = goroutine->label_count; i > 0; i--)
-		first = aggregate_add_label(agg, goroutine->labels[i - 1].key,
-					    goroutine->labels[i - 1].value, first);
+		first = golist_add_label(list, goroutine->labels[i - 1].key,
+					 goroutine->labels[i - 1].value, first);
 	return first;
 }
 
@@ -264,8 +264,8 @@ static void add_goroutine(void *arg, const struct golang_goroutine *goroutine)
 		.wait_ns = goroutine->wait_ns,
 		.stack = find_stack(reading, goroutine),
 		.creator_stack = SNAPSHOT_NO_CREATOR,
-		.state = aggregate_add_label(agg, "state", goroutine->state, 0),
-		.label = intern_labels(agg, goroutine),
+		.state = golist_add_label(reading->list, "state", goroutine->state, 0),
+		.label = intern_labels(reading->list, goroutine),
 		.is_running = goroutine->is_running,
 		.is_locked = goroutine->is_locked,
 		.is_moved = goroutine->is_cut,
@@ -323,8 +323,9 @@ static void read_goroutines(struct reading *reading, void (*fetch)(void *arg), v
 	struct golist_counts counts;
 	int err;
 
-	golist_begin(reading->list);
-	err = golang_each_goroutine(process->golang, add_goroutine, reading);
+	err = golist_begin(reading->list);
+	if (!err)
+		err = golang_each_goroutine(process->golang, add_goroutine, reading);
 	if (err) {
 		refuse(reading->options, process, KIND_GOROUTINE, err);
 		return;

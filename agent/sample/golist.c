@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sample/golist.h"
 
+#include "sample/labeltab.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -9,10 +11,13 @@ struct golist {
 	struct golist_item *items;
 	size_t count, cap;
 	struct golist_counts counts;
+	struct labeltab *labels; /* NULL: there are none yet */
 	uint64_t end_ns;
 };
 
 #define GOLIST_MAX (1U << 20)
+#define GOLIST_MAX_LABELS (1U << 17)
+#define GOLIST_MAX_LABEL_BYTES (1U << 23)
 
 int golist_new(struct golist **out)
 {
@@ -24,15 +29,24 @@ void golist_free(struct golist *list)
 {
 	if (!list)
 		return;
+	labeltab_free(list->labels);
 	free(list->items);
 	free(list);
 }
 
-void golist_begin(struct golist *list)
+int golist_begin(struct golist *list)
 {
+	labeltab_free(list->labels);
+	list->labels = NULL;
 	list->count = 0;
 	list->counts = (struct golist_counts){ 0 };
 	list->end_ns = 0;
+	return labeltab_new(GOLIST_MAX_LABELS, GOLIST_MAX_LABEL_BYTES, &list->labels);
+}
+
+uint32_t golist_add_label(struct golist *list, const char *key, const char *value, uint32_t next)
+{
+	return labeltab_add(list->labels, key, value, next, NULL);
 }
 
 int golist_add(struct golist *list, const struct golist_item *item)
@@ -79,11 +93,18 @@ size_t golist_count(const struct golist *list)
 
 struct golist_counts golist_counts(const struct golist *list)
 {
-	return list->counts;
+	struct golist_counts counts = list->counts;
+
+	counts.lost_labels = list->labels ? labeltab_lost(list->labels) : 0;
+	return counts;
 }
 
 int golist_copy(const struct golist *list, struct snapshot *snap)
 {
+	int err = list->labels ? labeltab_copy(list->labels, snap) : 0;
+
+	if (err)
+		return err;
 	snap->threads = calloc(list->count + 1, sizeof(*snap->threads));
 	if (!snap->threads)
 		return -ENOMEM;

@@ -14,7 +14,7 @@
 
 struct golist;
 
-/* A goroutine, with what names it as indexes of the target's tables. */
+/* A goroutine; its stacks are indexes of the target's tables, its labels of the list's. */
 struct golist_item {
 	int64_t id, parent_id; /* parent 0: not known */
 	uint64_t wait_ns;
@@ -30,6 +30,7 @@ struct golist_item {
 /* Those whose stacks are not whole. */
 struct golist_counts {
 	size_t moved, deep;
+	uint64_t lost_labels; /* that found no room */
 	size_t uncaught; /* ran, and have no other stack than where they were made */
 };
 
@@ -37,8 +38,13 @@ struct golist_counts {
 __attribute__((warn_unused_result)) int golist_new(struct golist **out);
 void golist_free(struct golist *list);
 
-/* Begins a new list. */
-void golist_begin(struct golist *list);
+/* Begins a new list, without the labels of the former. Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int golist_begin(struct golist *list);
+/*
+ * A label of the list's goroutines, as aggregate_add_label() has them: programs label each request,
+ * so that for a target's life there would be too many.
+ */
+uint32_t golist_add_label(struct golist *list, const char *key, const char *value, uint32_t next);
 /* Returns 0, -ENOSPC or -ENOMEM. */
 __attribute__((warn_unused_result)) int golist_add(struct golist *list,
 						   const struct golist_item *item);
@@ -52,10 +58,8 @@ uint64_t golist_time(const struct golist *list);
 size_t golist_count(const struct golist *list);
 struct golist_counts golist_counts(const struct golist *list);
 
-/*
- * Copies the list into the snapshot's threads; the snapshot has the labels already. Returns 0 or
- * -ENOMEM.
- */
+/* Copies the list into the snapshot's threads, and its labels into the snapshot's. Returns 0 or
+ * -ENOMEM. */
 __attribute__((warn_unused_result)) int golist_copy(const struct golist *list,
 						    struct snapshot *snap);
 

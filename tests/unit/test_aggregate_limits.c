@@ -9,12 +9,14 @@
 #include <stdint.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #define PLENTY (256U << 20)
 #define OVERFLOW_ROWS 64U
 #define MAX_ROWS (1U << 17)
+#define MAX_LABELS (1 << 14)
 
 static struct aggregate *new_aggregate(uint64_t interval, struct aggregate_budget *budget)
 {
@@ -298,6 +300,30 @@ static void with_interval_1_they_are_exact(void **state)
 	aggregate_free(agg);
 }
 
+static void labels_without_room_are_counted_and_cost_nothing(void **state)
+{
+	struct aggregate_budget budget = { 0, PLENTY };
+	struct aggregate *agg = new_aggregate(1, &budget);
+	uint32_t first = aggregate_add_label(agg, "cause", "gc", 0);
+	size_t used_bytes;
+	char value[16];
+
+	(void)state;
+	for (int i = 1; i < MAX_LABELS; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		assert_int_not_equal(aggregate_add_label(agg, "lock", value, 0), 0);
+	}
+	assert_int_equal(totals_of(agg).lost_labels, 0);
+	used_bytes = budget.used_bytes;
+	assert_int_equal(aggregate_add_label(agg, "lock", "one more", 0), 0);
+	assert_int_equal(totals_of(agg).lost_labels, 1);
+	assert_int_equal(aggregate_add_label(agg, "cause", "gc", 0), first);
+	assert_int_equal(totals_of(agg).lost_labels, 1);
+	assert_int_equal(budget.used_bytes, used_bytes);
+	aggregate_free(agg);
+	assert_int_equal(budget.used_bytes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +335,7 @@ int main(void)
 		cmocka_unit_test(the_budget_is_shared_and_given_back),
 		cmocka_unit_test(blocks_that_come_and_go_use_up_nothing),
 		cmocka_unit_test(estimates_are_what_the_samples_stand_for),
+		cmocka_unit_test(labels_without_room_are_counted_and_cost_nothing),
 		cmocka_unit_test(with_interval_1_they_are_exact),
 	};
 

@@ -227,6 +227,35 @@ static void a_target_that_was_not_there_counts_from_nothing(void **state)
 	expect_samples(build_one(KIND_GOROUTINE, &is, &other), "1:8010 1020 ; ");
 }
 
+/* Each list of goroutines has labels of its own. */
+static void labels_of_two_snapshots_compare_by_what_they_say(void **state)
+{
+	static struct snapshot_label before_labels[] = { { "", "", 0 },
+							 { "request", "7", 0 },
+							 { "job", "mail", 1 } };
+	static struct snapshot_label now_labels[] = {
+		{ "", "", 0 }, { "request", "8", 0 }, { "request", "7", 0 }, { "job", "mail", 2 }
+	};
+	struct snapshot_thread before[] = { thread(101, "", asleep, 1),
+					    thread(102, "", asleep, 1) };
+	struct snapshot_thread now[] = { thread(101, "", asleep, 1), thread(103, "", asleep, 1) };
+	struct snapshot was = make_snapshot(before, 2), is = make_snapshot(now, 2);
+
+	(void)state;
+	was.labels = before_labels;
+	was.label_count = 3;
+	before[0].label = 2;
+	before[1].label = 1;
+	is.labels = now_labels;
+	is.label_count = 4;
+	now[0].label = 3;
+	now[1].label = 1;
+	expect_samples(build_one(KIND_GOROUTINE, &is, &was),
+		       "1:8010 1020 request=8 ; -1:8010 1020 request=7 ; ");
+	expect_samples(build_one(KIND_GOROUTINE, &is, NULL),
+		       "1:8010 1020 job=mail request=7 ; 1:8010 1020 request=8 ; ");
+}
+
 static void threads_without_a_stack_are_counted_and_say_so(void **state)
 {
 	struct snapshot_thread threads[] = {
@@ -307,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_moved_is_gone_there_and_new_here),
 		cmocka_unit_test(a_thread_under_a_new_name_is_another),
 		cmocka_unit_test(a_target_that_was_not_there_counts_from_nothing),
+		cmocka_unit_test(labels_of_two_snapshots_compare_by_what_they_say),
 		cmocka_unit_test(threads_without_a_stack_are_counted_and_say_so),
 		cmocka_unit_test(a_stack_that_is_cut_says_so),
 		cmocka_unit_test(threads_are_listed_only_for_those_who_show_them),
