@@ -224,7 +224,7 @@ static int add_location(struct aggregate *agg, uint64_t address, uint32_t *index
 }
 
 static int intern_stack(struct aggregate *agg, const uint32_t *frames, uint32_t count,
-			uint32_t *stack)
+			uint32_t *stack, bool *is_new)
 {
 	size_t bytes = sizeof(struct snapshot_stack) + count * sizeof(*frames);
 	int err;
@@ -234,6 +234,7 @@ static int intern_stack(struct aggregate *agg, const uint32_t *frames, uint32_t 
 	if (!charge(agg, bytes))
 		return -ENOSPC;
 	err = stacktab_add(agg->stacks, frames, count, stack);
+	*is_new = !err;
 	if (err)
 		refund(agg, bytes);
 	return err;
@@ -244,9 +245,10 @@ static int add_stack(struct aggregate *agg, const uint64_t *addresses, uint32_t 
 		     uint32_t *stack)
 {
 	uint32_t frames[EVENT_MAX_FRAMES];
+	bool is_cut = count > EVENT_MAX_FRAMES, is_new = false;
 	int err = 0;
 
-	if (count > EVENT_MAX_FRAMES)
+	if (is_cut)
 		count = EVENT_MAX_FRAMES;
 	for (uint32_t i = 0; i < count && !err; i++)
 		err = add_location(agg, addresses[i], &frames[i]);
@@ -254,7 +256,9 @@ static int add_stack(struct aggregate *agg, const uint64_t *addresses, uint32_t 
 		err = add_location(agg, 0, &frames[0]);
 		count = 1;
 	}
-	return err ?: intern_stack(agg, frames, count, stack);
+	err = err ?: intern_stack(agg, frames, count, stack, &is_new);
+	agg->totals.cut_stacks += is_cut && is_new;
+	return err;
 }
 
 /* A weighted sample counts as one, which is scaled like the others of its row. */

@@ -46,6 +46,7 @@ struct aggregate_totals {
 	uint64_t overflowed; /* of them, in overflow rows */
 	uint64_t untracked; /* allocations whose free will not be seen; not those in slices */
 	uint64_t unmapped_frames; /* addresses in no known mapping */
+	uint64_t cut_stacks; /* distinct ones that had more than EVENT_MAX_FRAMES frames */
 	uint64_t lost_labels; /* that found no room: what had them has none or fewer */
 	double alloc_bytes, inuse_bytes; /* those of the runtime as of its last reading */
 };

@@ -427,6 +427,11 @@ int comments_add(const struct store *store, const struct store_entry *entry, str
 	if (!err && totals.overflowed > 0)
 		err = add_comment(snap, "%" PRIu64 " samples in [overflow]: the tables are full",
 				  totals.overflowed);
+	if (!err && totals.cut_stacks > 0)
+		err = add_comment(snap,
+				  "%" PRIu64 " stacks, of all kinds, had more than %u frames: the "
+				  "outermost are cut off",
+				  totals.cut_stacks, EVENT_MAX_FRAMES);
 	if (!err && totals.lost_labels > 0)
 		err = add_comment(snap, "%" PRIu64 " labels found no room: the tables are full",
 				  totals.lost_labels);

@@ -324,6 +324,30 @@ static void labels_without_room_are_counted_and_cost_nothing(void **state)
 	assert_int_equal(budget.used_bytes, 0);
 }
 
+/* Go's own records may have twice as many frames as fit. */
+static void stacks_that_are_cut_are_counted(void **state)
+{
+	struct aggregate_budget budget = { 0, PLENTY };
+	struct aggregate *agg = new_aggregate(1, &budget);
+	uint64_t frames[2 * EVENT_MAX_FRAMES], kept[EVENT_MAX_FRAMES];
+	uint32_t stack;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2 * EVENT_MAX_FRAMES; i++)
+		frames[i] = 0x1000 + i;
+	aggregate_intern_stack(agg, frames, EVENT_MAX_FRAMES);
+	assert_int_equal(totals_of(agg).cut_stacks, 0);
+	frames[0]++;
+	stack = aggregate_intern_stack(agg, frames, 2 * EVENT_MAX_FRAMES);
+	assert_int_equal(totals_of(agg).cut_stacks, 1);
+	assert_int_equal(aggregate_stack_frames(agg, stack, kept), EVENT_MAX_FRAMES);
+	assert_memory_equal(kept, frames, sizeof(kept));
+	/* The same one at the next reading. */
+	assert_int_equal(aggregate_intern_stack(agg, frames, 2 * EVENT_MAX_FRAMES), stack);
+	assert_int_equal(totals_of(agg).cut_stacks, 1);
+	aggregate_free(agg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +360,7 @@ int main(void)
 		cmocka_unit_test(blocks_that_come_and_go_use_up_nothing),
 		cmocka_unit_test(estimates_are_what_the_samples_stand_for),
 		cmocka_unit_test(labels_without_room_are_counted_and_cost_nothing),
+		cmocka_unit_test(stacks_that_are_cut_are_counted),
 		cmocka_unit_test(with_interval_1_they_are_exact),
 	};
 
