@@ -43,6 +43,7 @@ struct borrow {
 	enum borrow_state state;
 	uint64_t taken_ns, given_ns;
 	uint64_t mask; /* its own */
+	int asked_of_all; /* see sigmask.h */
 	struct user_regs_struct regs;
 	uint64_t errno_at;
 	int32_t errno_value;
@@ -227,7 +228,7 @@ static int prepare_first(struct borrow *borrow)
 				       borrow->first.bytes);
 }
 
-int borrow_prepare(struct borrow *borrow, uint64_t restorer, uint64_t errno_at)
+int borrow_prepare(struct borrow *borrow, const struct places *places)
 {
 	const struct frame_thread thread = {
 		.regs = borrow->regs,
@@ -237,12 +238,16 @@ int borrow_prepare(struct borrow *borrow, uint64_t restorer, uint64_t errno_at)
 	};
 	int err;
 
-	borrow->errno_at = errno_at;
-	borrow->restorer = restorer;
+	borrow->errno_at = borrow->regs.fs_base + (uint64_t)places->errno_offset;
+	borrow->restorer = places->restorer;
+	borrow->asked_of_all = sigmask_asked_of_all(places->libc);
+	/* Its handler does, and no program can. */
+	if ((borrow->mask & sigmask_bit(borrow->asked_of_all)) != 0)
+		return -EBUSY;
 	borrow->mark = sigmask_find_harmless(borrow->memory->pid, borrow->tid, borrow->mask);
-	err = tracee_read(borrow->memory, errno_at, &borrow->errno_value,
+	err = tracee_read(borrow->memory, borrow->errno_at, &borrow->errno_value,
 			  sizeof(borrow->errno_value));
-	err = err ?: frame_build(&thread, restorer, &borrow->frame);
+	err = err ?: frame_build(&thread, borrow->restorer, &borrow->frame);
 	err = err
 		      ?: tracee_write(borrow->memory, borrow->frame.at, borrow->frame.image,
 				      borrow->frame.bytes);
@@ -270,6 +275,9 @@ static int start_call(struct borrow *borrow, const struct borrow_call *call)
 	bool quiet = is_quiet(borrow, call);
 	int err;
 
+	/* A system call waits for nobody, and where it stops one who asks on and on would win. */
+	if (call->watched < 0)
+		blocked &= ~sigmask_bit(borrow->asked_of_all);
 	regs.rip = call->function;
 	regs.rsp = quiet ? borrow->first.at : borrow->frame.at;
 	regs.rdi = call->args[0];

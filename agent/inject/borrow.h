@@ -13,6 +13,7 @@
 #ifndef PPROFD_INJECT_BORROW_H
 #define PPROFD_INJECT_BORROW_H
 
+#include "inject/places.h"
 #include "inject/tracee.h"
 
 #include <stdint.h>
@@ -41,21 +42,22 @@ __attribute__((warn_unused_result)) int borrow_take(const struct tracee *memory,
 const struct user_regs_struct *borrow_regs(const struct borrow *borrow);
 
 /*
- * Prepares calls: puts the frame on its stack, and remembers the word at errno_at. restorer as
- * frame_build() has it. Returns 0, -ENOTSUP if the thread's state fits in no frame, or -errno.
+ * Prepares calls: puts the frame on its stack, and remembers its errno. Returns 0, -EBUSY if it is
+ * answering what is asked of all threads, -ENOTSUP if its state fits in no frame, or -errno.
  */
-__attribute__((warn_unused_result)) int borrow_prepare(struct borrow *borrow, uint64_t restorer,
-						       uint64_t errno_at);
+__attribute__((warn_unused_result)) int borrow_prepare(struct borrow *borrow,
+						       const struct places *places);
 
 /* Puts a text of up to FRAME_TEXT_BYTES where it stays during calls, and stores its address. */
 __attribute__((warn_unused_result)) int borrow_put_text(struct borrow *borrow, const char *text,
 							uint64_t *address);
 
 /*
- * Lets it call a function, with signals blocked but those of its own faults, and waits for the
- * return. Returns 0; -EIO if the function crashed, and the thread was given back as it was;
- * -ETIMEDOUT, after which the thread completes the call on its own; -ESRCH if it has ended, or
- * -errno. After a failure only borrow_return() may follow.
+ * Lets it call a function and waits for the return. Signals are blocked but those of its own faults
+ * and, unless a system call is watched, the one that is asked of all threads. Returns 0; -EIO if
+ * the function crashed, and the thread was given back as it was; -ETIMEDOUT, after which the thread
+ * completes the call on its own; -ESRCH if it has ended, or -errno. After a failure only
+ * borrow_return() may follow.
  */
 __attribute__((warn_unused_result)) int borrow_call(struct borrow *borrow, struct borrow_call *call,
 						    uint64_t deadline_ns);

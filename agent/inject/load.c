@@ -159,14 +159,13 @@ static int open_memfd(struct load *load, struct borrow *borrow, int fd)
 
 static int load_on(struct load *load, struct borrow *borrow)
 {
-	const struct places *places = load->request->places;
 	struct borrow_call close_call = { .args = { SYS_close } };
-	uint64_t errno_at = borrow_regs(borrow)->fs_base + (uint64_t)places->errno_offset;
 	int err, closed, fd;
 
-	err = borrow_prepare(borrow, places->restorer, errno_at);
+	err = borrow_prepare(borrow, load->request->places);
 	if (err) {
-		load->reason = "has registers that cannot be saved";
+		load->reason = err == -EBUSY ? "answers a signal of the C library"
+					     : "has registers that cannot be saved";
 		return -EAGAIN;
 	}
 	err = create_memfd(load, borrow, &fd);

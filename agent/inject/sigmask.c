@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+/* By which setuid() and its kin reach all threads. */
+#define SIGMASK_GLIBC_SETXID 33
+#define SIGMASK_MUSL_SYNCCALL 34
+
 uint64_t sigmask_bit(int signal_number)
 {
 	return 1ULL << (signal_number - 1);
@@ -15,6 +19,11 @@ uint64_t sigmask_for_calls(void)
 {
 	return ~(sigmask_bit(SIGSEGV) | sigmask_bit(SIGBUS) | sigmask_bit(SIGILL) |
 		 sigmask_bit(SIGFPE) | sigmask_bit(SIGTRAP) | sigmask_bit(SIGSYS));
+}
+
+int sigmask_asked_of_all(enum places_libc libc)
+{
+	return libc == PLACES_MUSL ? SIGMASK_MUSL_SYNCCALL : SIGMASK_GLIBC_SETXID;
 }
 
 static uint64_t set_of(const char *status, const char *field)

@@ -6,6 +6,8 @@
 #ifndef PPROFD_INJECT_SIGMASK_H
 #define PPROFD_INJECT_SIGMASK_H
 
+#include "inject/places.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,6 +15,9 @@ uint64_t sigmask_bit(int signal_number);
 
 /* What a thread blocks while it is borrowed: all but the signals of its own faults. */
 uint64_t sigmask_for_calls(void);
+
+/* The signal that all threads must answer while another holds a lock that dlopen() takes. */
+int sigmask_asked_of_all(enum places_libc libc);
 
 /* The signals that wait for the thread or for its process; 0 if that cannot be read. */
 uint64_t sigmask_pending(pid_t pid, pid_t tid);

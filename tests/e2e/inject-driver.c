@@ -41,12 +41,11 @@ static int borrow(struct driver *driver, pid_t pid, char *reason)
 {
 	struct loaded_list list = { 0 };
 	struct tracee memory;
-	struct places places;
-	const struct load_request request = {
+	struct places places = { 0 };
+	struct load_request request = {
 		.memory = &memory,
 		.places = &places,
 		.cache = driver->options.cache,
-		.path = driver->options.glibc_library,
 		.deadline_ns = now_monotonic_ns() + driver->options.timeout_ns,
 	};
 	const char *why;
@@ -57,6 +56,8 @@ static int borrow(struct driver *driver, pid_t pid, char *reason)
 		return err;
 	err = loaded_read(&memory, &list);
 	err = err ?: places_find(&memory, &list, &places, &why);
+	request.path = places.libc == PLACES_MUSL ? driver->options.musl_library
+						  : driver->options.glibc_library;
 	err = err ?: load_library(&request, &driver->stopped_ns, reason);
 	loaded_fini(&list);
 	tracee_fini(&memory);

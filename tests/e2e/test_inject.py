@@ -15,7 +15,7 @@ import time
 import pytest
 
 from harness import Process, Target, wait_until
-from injecting import LIBRARIES, Driver, Server
+from injecting import LIBRARIES, TARGETS, Driver, Server
 from memory import CODE, READ_ONLY, mapped_pages
 
 # Of tests/targets/waits.c.
@@ -24,6 +24,7 @@ KINDS = ("registers", "nanosleep", "poll", "select", "read", "epoll", "epoll-tim
 # Without those that signal(7) says end with EINTR when their thread is stopped.
 KINDS_TO_KILL = ("registers", "select", "read", "semaphore", "condition", "signal")
 BORROWS = 10
+LOADS = 20
 KILLS = 8
 
 
@@ -46,6 +47,28 @@ def test_a_borrowed_thread_notices_nothing(driver, target, kind):
     truth = process.truth()
     assert truth["waits"] > 0 and truth["wrong"] == 0, truth
     assert process.wait() == 0
+
+
+def musl_built(folder, name):
+    program = folder / name
+    subprocess.run(["musl-gcc", "-O1", "-D_GNU_SOURCE", "-o", program, TARGETS / f"{name}.c"],
+                   check=True)
+    return str(program)
+
+
+@pytest.mark.parametrize("libc", ["glibc", "musl"])
+def test_what_all_threads_must_answer_is_answered_meanwhile(driver, start, folder, libc):
+    """setuid() has a lock that dlopen() takes, and waits for the thread that is borrowed."""
+    program = "set-ids" if libc == "glibc" else musl_built(folder, "set-ids")
+    for _ in range(LOADS):
+        process = start(Target, program).ready()
+        driver.do(f"load {process.pid}")
+        driver.do("undo")
+        borrow(driver, process.pid, 3)
+        process.close_stdin()
+        truth = process.truth()
+        assert truth["calls"] > 0 and truth["wrong"] == 0, truth
+        assert process.wait() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS_TO_KILL)

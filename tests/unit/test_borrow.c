@@ -24,11 +24,13 @@
 
 #define LATER_NS 5000000000ULL
 #define SOON_NS 10000000ULL
+#define SIGNAL_SETXID 33 /* of glibc */
+#define SA_RESTORER 0x04000000UL
 
 /* Shared with the child. */
 struct shared {
 	volatile uint64_t args[3];
-	volatile int calls, has_returned, may_note;
+	volatile int calls, has_returned, may_note, answers;
 	volatile pid_t caller;
 };
 
@@ -118,12 +120,10 @@ static void end_child(pid_t child, struct tracee *memory)
 static struct borrow *take(const struct tracee *memory, pid_t child)
 {
 	struct borrow *borrow;
-	uint64_t errno_at;
 
 	assert_int_equal(borrow_take(memory, child, now_monotonic_ns() + LATER_NS, &borrow), 0);
 	assert_int_equal(borrow_regs(borrow)->orig_rax, SYS_read);
-	errno_at = borrow_regs(borrow)->fs_base + (uint64_t)places.errno_offset;
-	assert_int_equal(borrow_prepare(borrow, places.restorer, errno_at), 0);
+	assert_int_equal(borrow_prepare(borrow, &places), 0);
 	return borrow;
 }
 
@@ -239,6 +239,50 @@ static void signals_wait_until_the_call_is_over(void **state)
 	tracee_fini(&memory);
 }
 
+static void answer(int number)
+{
+	(void)number;
+	shared->answers++;
+}
+
+/* The C library lets nobody else handle it. */
+static void handle_setxid(void)
+{
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		uint64_t restorer, mask;
+	} action = { answer, SA_RESTART | SA_RESTORER, places.restorer, 0 };
+
+	assert_int_equal(syscall(SYS_rt_sigaction, SIGNAL_SETXID, &action, NULL, 8), 0);
+}
+
+/* Sends it to itself, as another thread would, and knows whether it was heard within the call. */
+static void note_answers(uint64_t a, uint64_t b, uint64_t c)
+{
+	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGNAL_SETXID);
+	note((uint64_t)shared->answers, b, c);
+	(void)a;
+}
+
+static void what_all_threads_must_answer_is_answered_within_a_call(void **state)
+{
+	struct tracee memory;
+	struct borrow *borrow;
+	pid_t child;
+
+	(void)state;
+	handle_setxid();
+	child = start_child(&memory);
+	borrow = take(&memory, child);
+	for (uint64_t i = 1; i <= 3; i++) {
+		assert_int_equal(call(borrow, note_answers, LATER_NS), 0);
+		assert_int_equal(shared->args[0], i);
+	}
+	borrow_return(borrow);
+	end_child(child, &memory);
+}
+
 static void a_thread_that_is_gone_or_taken_is_not_to_be_had(void **state)
 {
 	struct borrow *borrow, *other;
@@ -283,6 +327,7 @@ int main(void)
 		cmocka_unit_test(a_function_that_crashes_harms_nobody),
 		cmocka_unit_test(a_thread_completes_a_call_whose_caller_has_gone),
 		cmocka_unit_test(signals_wait_until_the_call_is_over),
+		cmocka_unit_test(what_all_threads_must_answer_is_answered_within_a_call),
 		cmocka_unit_test(a_thread_that_is_gone_or_taken_is_not_to_be_had),
 	};
 
