@@ -337,7 +337,10 @@ static bool is_lock_wait(const struct user_regs_struct *regs)
 
 const char *calm_judge(struct calm *calm, const struct user_regs_struct *regs)
 {
-	const struct sleeper sleeper = { .number = (long)regs->orig_rax };
+	const struct sleeper sleeper = {
+		.number = (long)regs->orig_rax,
+		.args = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 },
+	};
 	const char *reason;
 
 	if (sleeper_rank(&sleeper) < 0)

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #define SLEEPER_EPOLL_PWAIT2 441 /* Linux 5.11 */
@@ -53,8 +55,22 @@ int sleeper_read(pid_t pid, pid_t tid, struct sleeper *out)
 	return 0;
 }
 
+/* Interrupted, such a call ends with the part that it has by then. */
+static bool may_have_part(const struct sleeper *sleeper)
+{
+	uint64_t flags = 0;
+
+	if (sleeper->number == SYS_recvfrom)
+		flags = sleeper->args[3];
+	else if (sleeper->number == SYS_recvmsg)
+		flags = sleeper->args[2];
+	return (flags & MSG_WAITALL) != 0;
+}
+
 int sleeper_rank(const struct sleeper *sleeper)
 {
+	if (may_have_part(sleeper))
+		return -1;
 	/* A wait that was interrupted before: only the kernel knows what it has left. */
 	if (sleeper->number == SYS_restart_syscall)
 		return 1;

@@ -49,6 +49,17 @@ def test_a_borrowed_thread_notices_nothing(driver, target, kind):
     assert process.wait() == 0
 
 
+def test_one_that_waits_for_all_of_its_bytes_is_not_borrowed(driver, target):
+    process = target("waits", "all")
+    answer = driver.ask(f"borrow {process.pid}")
+    assert answer["err"] == errno.EBUSY and answer["stopped_ns"] == 0, answer
+    process.close_stdin()
+    truth = process.truth()
+    # The last one ends with what it has.
+    assert truth["waits"] > 1 and truth["wrong"] <= 1, truth
+    assert process.wait() == 0
+
+
 def musl_built(folder, name):
     program = folder / name
     subprocess.run(["musl-gcc", "-O1", "-D_GNU_SOURCE", "-o", program, TARGETS / f"{name}.c"],

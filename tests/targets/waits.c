@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -27,7 +28,7 @@
 static atomic_bool should_end;
 static atomic_ulong signals_seen;
 static pthread_t waiter;
-static int wakes = -1, epoll;
+static int wakes = -1, bytes[2] = { -1, -1 }, epoll;
 static sem_t semaphore;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
@@ -152,6 +153,14 @@ static bool wait_read(void)
 	return read(wakes, &value, sizeof(value)) == sizeof(value) && value > 0;
 }
 
+/* It has part of its bytes for most of the time. */
+static bool wait_all(void)
+{
+	char all[16];
+
+	return recv(bytes[0], all, sizeof(all), MSG_WAITALL) == sizeof(all);
+}
+
 static bool wait_epoll(void)
 {
 	struct epoll_event event;
@@ -198,13 +207,14 @@ static bool wait_signal(void)
 static const struct {
 	const char *name;
 	bool (*wait)(void);
-	enum { NOBODY, EVENT, SEMAPHORE, CONDITION, SIGNAL } waker;
+	enum { NOBODY, EVENT, BYTE, SEMAPHORE, CONDITION, SIGNAL } waker;
 } kinds[] = {
 	{ "nanosleep", wait_nanosleep, NOBODY },
 	{ "registers", wait_registers, EVENT },
 	{ "poll", wait_poll, NOBODY },
 	{ "select", wait_select, NOBODY },
 	{ "read", wait_read, EVENT },
+	{ "all", wait_all, BYTE },
 	{ "epoll", wait_epoll, EVENT },
 	{ "epoll-timeout", wait_epoll_timeout, NOBODY },
 	{ "semaphore", wait_semaphore, SEMAPHORE },
@@ -253,6 +263,8 @@ static void wake(size_t kind)
 
 	if (kinds[kind].waker == EVENT && write(wakes, &one, sizeof(one)) != sizeof(one))
 		abort();
+	if (kinds[kind].waker == BYTE && send(bytes[1], "", 1, 0) != 1)
+		abort();
 	if (kinds[kind].waker == SEMAPHORE)
 		sem_post(&semaphore);
 	if (kinds[kind].waker == SIGNAL)
@@ -286,6 +298,8 @@ static int open_wakes(size_t kind)
 
 	if (kinds[kind].waker == EVENT)
 		wakes = eventfd(0, 0);
+	if (kinds[kind].waker == BYTE && socketpair(AF_UNIX, SOCK_STREAM, 0, bytes))
+		return -1;
 	epoll = epoll_create1(0);
 	return wakes >= 0 ? epoll_ctl(epoll, EPOLL_CTL_ADD, wakes, &event) : 0;
 }
@@ -320,9 +334,11 @@ int main(int argc, char **argv)
 	while (readv(STDIN_FILENO, &part, 1) > 0)
 		;
 	atomic_store(&should_end, true);
-	wake(kind);
-	pthread_join(waiter, NULL);
 	pthread_join(waker, NULL);
+	wake(kind);
+	if (kinds[kind].waker == BYTE)
+		close(bytes[1]);
+	pthread_join(waiter, NULL);
 	printf("{\"waits\": %lu, \"wrong\": %lu}\n", waited, wrong);
 	return 0;
 }

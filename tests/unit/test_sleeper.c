@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -85,12 +86,28 @@ static void calls_that_do_something_are_not_interrupted(void **state)
 	assert_int_equal(sleeper_rank(&(struct sleeper){ .number = SYS_restart_syscall }), 1);
 }
 
+/* Registers are 64 bits wide, and the flags 32 of them. */
+static void one_that_waits_for_all_of_its_bytes_is_not_interrupted(void **state)
+{
+	struct sleeper from = { .number = SYS_recvfrom, .args = { 3, 0, MSG_WAITALL, 0, 0, 0 } };
+	struct sleeper message = { .number = SYS_recvmsg, .args = { 3, 0, 0, MSG_WAITALL, 0, 0 } };
+
+	(void)state;
+	assert_int_equal(sleeper_rank(&from), 0);
+	assert_int_equal(sleeper_rank(&message), 0);
+	from.args[3] = 7ULL << 32 | MSG_NOSIGNAL | MSG_WAITALL;
+	message.args[2] = 7ULL << 32 | MSG_NOSIGNAL | MSG_WAITALL;
+	assert_int_equal(sleeper_rank(&from), -1);
+	assert_int_equal(sleeper_rank(&message), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sleeper_is_what_the_kernel_shows),
 		cmocka_unit_test(one_that_runs_or_is_gone_is_none),
 		cmocka_unit_test(calls_that_do_something_are_not_interrupted),
+		cmocka_unit_test(one_that_waits_for_all_of_its_bytes_is_not_interrupted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
