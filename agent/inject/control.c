@@ -46,7 +46,8 @@ int control_find(const struct tracee *memory, const struct loaded_list *list, st
 		return err;
 	*out = (struct control){ .at = symbol.address, .bias = library->bias };
 	if (loaded_find_first(memory, list, "malloc", &malloc_symbol, &first) == 0)
-		out->is_preloaded = first == library;
+		out->is_first = first == library;
+	out->is_preloaded = out->is_first || library < list->items + list->early_count;
 	err = check(memory, out->at);
 	return err ?: control_read(memory, out);
 }

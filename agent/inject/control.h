@@ -15,7 +15,8 @@
 struct control {
 	uint64_t at;
 	uint64_t bias; /* of the library */
-	bool is_preloaded; /* calls reach it without help */
+	bool is_preloaded; /* it came with the program */
+	bool is_first; /* calls reach it without help */
 	struct sampler_entry entries[SAMPLER_FUNCTIONS]; /* a copy, its names terminated */
 };
 

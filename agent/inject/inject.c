@@ -139,7 +139,9 @@ static int obtain(struct injection *injection, const struct inject_options *opti
 	if (err == -EBADMSG)
 		explain(reason, "it has loaded a sampler of another version");
 	if (!err && injection->control.is_preloaded) {
-		explain(reason, "the sampler is preloaded, nothing is to be done");
+		explain(reason, injection->control.is_first
+					? "the sampler is preloaded, nothing is to be done"
+					: "the sampler is preloaded behind another allocator");
 		err = -EALREADY;
 	}
 	return err;
@@ -173,26 +175,55 @@ static int update_real(struct injection *injection, const struct loaded_list *li
 	return err;
 }
 
+/*
+ * What came with the program looks among its like, in their order. What came later may look
+ * elsewhere first (RTLD_LOCAL, RTLD_DEEPBIND): there a name must have but one meaning.
+ */
+static void foresee(const struct injection *injection, const struct loaded_list *list,
+		    struct slots_function *function)
+{
+	bool is_found = false, is_ambiguous = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct loaded_symbol symbol;
+
+		if (list->items[i].bias == injection->control.bias ||
+		    loaded_find(&injection->memory, &list->items[i], function->name, &symbol))
+			continue;
+		if (!is_found && i < list->early_count)
+			function->binds_early = symbol.address == function->real;
+		/* The linker's own, of old releases, are behind the C library's everywhere. */
+		if (symbol.address != function->real && i + 1 != list->early_count)
+			is_ambiguous = true;
+		is_found = true;
+	}
+	function->binds_late = is_found && !is_ambiguous;
+}
+
 static int pass_over(struct injection *injection, const struct loaded_list *list, bool is_undo)
 {
 	const struct control *control = &injection->control;
 	struct slots_function functions[SAMPLER_FUNCTIONS];
-	const struct slots_plan plan = { functions, SAMPLER_FUNCTIONS, is_undo };
+	struct slots_plan plan = { functions, SAMPLER_FUNCTIONS, is_undo, false };
 	uint64_t deadline_ns = now_monotonic_ns() + INJECT_PASS_NS;
 	int err = 0;
 
-	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++)
+	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++) {
 		functions[i] = (struct slots_function){
 			.name = control->entries[i].name,
 			.wrapper = (uintptr_t)control->entries[i].wrapper,
 			.real = (uintptr_t)control->entries[i].real,
 		};
+		if (!is_undo)
+			foresee(injection, list, &functions[i]);
+	}
 	injection->count = (struct slots_count){ 0 };
 	for (size_t i = 0; i < list->count; i++) {
 		int failed = 0;
 
 		if (now_monotonic_ns() > deadline_ns)
 			return -ETIMEDOUT;
+		plan.is_early = i < list->early_count;
 		if (list->items[i].bias != control->bias)
 			failed = slots_apply(&injection->memory, &list->items[i], &plan,
 					     &injection->count);

@@ -105,8 +105,8 @@ static int add_object(const struct tracee *memory, const struct link_map *item,
 
 int loaded_read(const struct tracee *memory, struct loaded_list *out)
 {
-	struct loaded_list list = { NULL, 0 };
-	uint64_t at = 0;
+	struct loaded_list list = { NULL, 0, 0 };
+	uint64_t linker = linkmap_auxv(memory->pid, AT_BASE), at = 0;
 	int err;
 
 	*out = list;
@@ -118,6 +118,8 @@ int loaded_read(const struct tracee *memory, struct loaded_list *out)
 		if (!err && seen > LOADED_MAX)
 			err = -E2BIG;
 		err = err ?: add_object(memory, &item, &list);
+		if (linker != 0 && item.l_addr == linker)
+			list.early_count = list.count;
 		at = (uintptr_t)item.l_next;
 	}
 	if (err)
@@ -129,7 +131,7 @@ int loaded_read(const struct tracee *memory, struct loaded_list *out)
 void loaded_fini(struct loaded_list *list)
 {
 	free(list->items);
-	*list = (struct loaded_list){ NULL, 0 };
+	*list = (struct loaded_list){ NULL, 0, 0 };
 }
 
 static int read_symbol(const struct tracee *memory, const struct loaded *object, uint64_t index,

@@ -30,6 +30,8 @@ struct loaded {
 struct loaded_list {
 	struct loaded *items; /* in the linker's order, the executable first */
 	size_t count;
+	/* So many, up to the linker itself, came with the program; 0: unknown. */
+	size_t early_count;
 };
 
 /*

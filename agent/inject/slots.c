@@ -169,7 +169,8 @@ static int meet(struct walk *walk, const struct table_copy *table, uint64_t inde
 		walk->count->left++;
 		return 0;
 	}
-	is_free = table->is_plt && is_unbound(walk, value, index);
+	is_free = (walk->plan->is_early ? function->binds_early : function->binds_late) &&
+		  table->is_plt && is_unbound(walk, value, index);
 	if (value == from || (is_free && !walk->plan->is_undo))
 		return write_slot(walk, at, to);
 	if (value == to || is_free)

@@ -18,6 +18,11 @@
 struct slots_function {
 	const char *name; /* the caller's */
 	uint64_t wrapper, real; /* addresses in the target */
+	/*
+	 * A word that is not bound yet will be bound to real: of objects that came with the
+	 * program, and of all others.
+	 */
+	bool binds_early, binds_late;
 };
 
 /* Of words that belong to the functions. Added to, never set. */
@@ -25,8 +30,8 @@ struct slots_count {
 	uint64_t written;
 	uint64_t right; /* they held what they should */
 	/*
-	 * They led to neither: to another definition, or to a stub of a program that is linked to a
-	 * fixed address, whose own word is led to the wrapper.
+	 * They led to neither: to another definition, perhaps when they will be bound, or to a stub
+	 * of a program that is linked to a fixed address, whose own word is led to the wrapper.
 	 */
 	uint64_t left;
 };
@@ -35,12 +40,13 @@ struct slots_plan {
 	const struct slots_function *functions;
 	size_t count; /* at most 254 */
 	bool is_undo; /* wrappers back to the real functions */
+	bool is_early; /* the object came with the program */
 };
 
 /*
- * Leads all words of the object that hold real, or that are not bound yet, to wrapper; or, to undo,
- * those that hold wrapper to real. Returns 0, -EPERM if the kernel forbids it, -ENOMEM, -E2BIG if
- * the object's tables are over the maximum, or -errno of reading them.
+ * Leads all words of the object that hold real, or will once they are bound, to wrapper; or, to
+ * undo, those that hold wrapper to real. Returns 0, -EPERM if the kernel forbids it, -ENOMEM,
+ * -E2BIG if the object's tables are over the maximum, or -errno of reading them.
  */
 __attribute__((warn_unused_result)) int slots_apply(const struct tracee *memory,
 						    const struct loaded *object,

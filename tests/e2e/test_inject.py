@@ -160,6 +160,80 @@ def test_every_call_is_seen(driver, start, folder, binding, position):
     process.stop()
 
 
+PLUGIN = r"""
+#include <stdint.h>
+#include <stdlib.h>
+static char arena[4096];
+static size_t used;
+void *NEW(size_t size)
+{
+	used += (size + 15) & ~15UL;
+	return arena + used - ((size + 15) & ~15UL);
+}
+void DELETE(void *block)
+{
+	if ((uintptr_t)block - (uintptr_t)arena >= sizeof(arena))
+		abort();
+}
+void *take(void) { return NEW(100); }
+void give(void *block) { DELETE(block); }
+"""
+
+HOST = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	void *(*take[2])(void), *blocks[2];
+	void (*give[2])(void *);
+	for (int i = 0; i < 2; i++) {
+		void *plugin = dlopen(argv[1 + i], RTLD_LAZY | (argc > 3 ? RTLD_DEEPBIND : 0));
+		if (!plugin)
+			return 2;
+		take[i] = dlsym(plugin, "take");
+		give[i] = dlsym(plugin, "give");
+		blocks[i] = take[i]();
+	}
+	puts("ready");
+	fflush(stdout);
+	while (getchar() == '\n') {
+		for (int i = 0; i < 2; i++) {
+			give[i](blocks[i]);
+			blocks[i] = take[i]();
+		}
+		puts("done");
+		fflush(stdout);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("names", ["operators", "functions"])
+def test_what_plugins_define_for_themselves_is_left_to_them(driver, start, folder, names):
+    """Each has blocks of its own, and its free is not bound yet when it is injected."""
+    new, delete = ("_Znwm", "_ZdlPv") if names == "operators" else ("malloc", "free")
+    (folder / "plugin.c").write_text(PLUGIN)
+    (folder / "host.c").write_text(HOST)
+    for name in ("one", "two"):
+        subprocess.run(["gcc", "-O1", "-fno-builtin", "-shared", "-fPIC", "-Wl,-z,lazy",
+                        f"-DNEW={new}", f"-DDELETE={delete}", "-o", folder / f"{name}.so",
+                        folder / "plugin.c"], check=True)
+    subprocess.run(["gcc", "-O1", "-o", folder / "host", folder / "host.c"], check=True)
+    process = start(Process, [folder / "host", folder / "one.so", folder / "two.so",
+                              *(["deep"] if names == "functions" else [])])
+    process.expect("ready")
+    driver.do(f"load {process.pid}")
+    for text in ("follow", "undo", None):
+        process.send("")
+        process.expect("done")
+        if text:
+            driver.do(text)
+    process.close_stdin()
+    assert process.wait() == 0
+
+
 def test_objects_that_come_later_are_led_to_the_sampler(driver, start):
     process = start(Process, ["/usr/bin/python3", "-c",
                               "import sys, time; print('ready', flush=True); sys.stdin.readline();"
@@ -271,7 +345,13 @@ int main(void)
 
 def test_a_preloaded_sampler_is_left_alone(driver, target):
     process = target("churn", env={"LD_PRELOAD": str(LIBRARIES[0])})
-    refused(driver, process.pid, errno.EALREADY, "preloaded")
+    refused(driver, process.pid, errno.EALREADY, "preloaded, nothing")
+    process.stop()
+
+
+def test_a_sampler_preloaded_behind_an_allocator_is_left_alone(driver, target):
+    process = target("churn", env={"LD_PRELOAD": f"libjemalloc.so.2:{LIBRARIES[0]}"})
+    refused(driver, process.pid, errno.EALREADY, "behind another allocator")
     process.stop()
 
 

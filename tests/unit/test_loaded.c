@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -53,6 +54,8 @@ static void the_objects_are_those_of_the_linker(void **state)
 	assert_int_equal(list.count, modules.count);
 	for (size_t i = 0; i < list.count; i++)
 		assert_int_equal(list.items[i].bias, modules.biases[i]);
+	assert_in_range(list.early_count, 3, list.count);
+	assert_int_equal(list.items[list.early_count - 1].bias, getauxval(AT_BASE));
 	loaded_fini(&list);
 }
 
