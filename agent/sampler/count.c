@@ -105,5 +105,9 @@ void count_settle(bool was_suspended, void *block, bool is_freed)
 
 void count_restart(void)
 {
+	uint32_t agents = SAMPLER_ON_BY_AGENT;
+
 	count_thread = (struct count_thread){ .turns = count_thread.turns };
+	(void)__atomic_compare_exchange_n(&pprofd_sampler.is_on, &agents, SAMPLER_OFF, false,
+					  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }

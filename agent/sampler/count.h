@@ -71,7 +71,10 @@ void count_free(void *block);
 __attribute__((warn_unused_result)) bool count_suspend(void *block);
 void count_settle(bool was_suspended, void *block, bool is_freed);
 
-/* In the child of a fork: the parent's distance to the next sample is the parent's. */
+/*
+ * In the child of a fork: the parent's distance to the next sample is the parent's, and so is the
+ * agent that switched sampling on, who would not switch it off here.
+ */
 void count_restart(void);
 
 #endif

@@ -88,7 +88,7 @@ struct sampler {
 	uint32_t entry_count, entry_bytes;
 	/*
 	 * enum sampler_switch. Off, nothing is sampled; what was is still looked for by free.
-	 * Written at any time.
+	 * Written at any time. The child of a fork begins without what an agent has switched on.
 	 */
 	uint32_t is_on;
 	uint32_t passes_operators; /* the library's own: operator new calls malloc */

@@ -282,6 +282,38 @@ def test_the_library_stays_and_is_used_again(driver, target):
     process.stop()
 
 
+FORKS_AND_ALLOCATES = """
+import os, sys
+print("ready", flush=True)
+while sys.stdin.readline():
+    pid = os.fork()
+    if pid == 0:
+        kept = [bytearray(2000) for _ in range(1000)]
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    print("done", flush=True)
+"""
+
+
+def test_a_child_does_not_go_on_sampling_for_its_parents_agent(driver, start):
+    process = start(Process, ["/usr/bin/python3", "-c", FORKS_AND_ALLOCATES])
+    process.expect("ready")
+    driver.do(f"load {process.pid}")
+    process.send()
+    child = int(process.line())
+    before = driver.do("follow")["sampled"]
+    other = start(Driver)
+    assert other.do(f"load {child}")["sampled"] < before + 1000
+    other.do("undo")
+    process.send()
+    process.expect("done")
+    driver.do("undo")
+    process.close_stdin()
+    assert process.wait() == 0
+
+
 def refused(driver, pid, wanted, reason):
     answer = driver.ask(f"load {pid}")
     assert answer["err"] == wanted and re.search(reason, answer["reason"]), answer

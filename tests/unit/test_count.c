@@ -302,6 +302,21 @@ static void the_first_block_of_another_interval_is_as_likely_as_any(void **state
 	assert_in_range(pprofd_sampler.sampled, 20000, 20010);
 }
 
+static void a_child_is_not_the_agents_of_its_parent(void **state)
+{
+	(void)state;
+	pprofd_sampler.is_on = SAMPLER_ON_BY_AGENT;
+	take(block_at(1), 10);
+	count_restart();
+	assert_int_equal(pprofd_sampler.is_on, SAMPLER_OFF);
+	take(block_at(2), 10);
+	give(block_at(1));
+	assert_string_equal(seen.text, "AF");
+	pprofd_sampler.is_on = SAMPLER_ON;
+	count_restart();
+	assert_int_equal(pprofd_sampler.is_on, SAMPLER_ON);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, begin)
 #define TEST_EXACT(name) cmocka_unit_test_setup(name, begin_exact)
 
@@ -323,6 +338,7 @@ int main(void)
 		TEST(sums_are_unbiased),
 		TEST(the_first_block_of_a_thread_is_as_likely_as_any),
 		TEST(the_first_block_of_another_interval_is_as_likely_as_any),
+		TEST_EXACT(a_child_is_not_the_agents_of_its_parent),
 		TEST(a_new_interval_counts_from_the_next_sample),
 	};
 
