@@ -289,6 +289,7 @@ static void lists_of_something_else_cost_little(void **state)
 	assert_int_equal(remote_open(getpid(), &fixture.golang->remote), 0);
 	fixture.golang->module.bss = (uint64_t)(uintptr_t)slices;
 	fixture.golang->module.ebss = (uint64_t)(uintptr_t)(slices + 3000);
+	fixture.golang->next_module = 0;
 	fixture.golang->budget_bytes = 256U << 20;
 	assert_int_equal(read_all(), -EBADMSG);
 	assert_string_equal(golang_reason(fixture.golang), "runtime.allgs was not found");
