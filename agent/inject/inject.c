@@ -44,15 +44,16 @@ __attribute__((format(printf, 2, 3))) static void explain(char *reason, const ch
 	va_end(args);
 }
 
-/* The list, as soon as the process's linker has it whole. */
+/* The list, as soon as the process's linker has it whole, and leaves it so while we read. */
 static int read_whole(const struct tracee *memory, uint64_t deadline_ns, struct loaded_list *list)
 {
 	const struct timespec pause = { .tv_nsec = INJECT_PAUSE_NS };
 	int err;
 
-	while ((err = loaded_read(memory, list)) == -EAGAIN && now_monotonic_ns() < deadline_ns)
+	while (((err = loaded_read(memory, list)) == -EAGAIN || err == -EFAULT) &&
+	       now_monotonic_ns() < deadline_ns)
 		nanosleep(&pause, NULL);
-	return err;
+	return err == -EAGAIN ? -EBUSY : err;
 }
 
 static const char *library_for(const struct inject_options *options, enum places_libc libc)
@@ -112,13 +113,13 @@ static bool has_malloc_of_its_own(const struct tracee *memory, const struct load
 /* Has the library in the process, loaded now or long ago. */
 static int obtain(struct injection *injection, const struct inject_options *options, char *reason)
 {
-	uint64_t deadline_ns = now_monotonic_ns() + options->timeout_ns;
+	const uint64_t timeout_ns = options->timeout_ns;
 	struct loaded_list list;
 	int err;
 
-	err = read_whole(&injection->memory, deadline_ns, &list);
+	err = read_whole(&injection->memory, now_monotonic_ns() + timeout_ns, &list);
 	if (err)
-		return err == -EAGAIN ? -EBUSY : err;
+		return err;
 	if (list.count == 0)
 		return explain_empty(injection->memory.pid, reason);
 	if (has_malloc_of_its_own(&injection->memory, &list)) {
@@ -130,7 +131,7 @@ static int obtain(struct injection *injection, const struct inject_options *opti
 	if (err == -ENOENT) {
 		err = load_for(injection, options, &list, reason);
 		loaded_fini(&list);
-		err = err ?: read_whole(&injection->memory, deadline_ns, &list);
+		err = err ?: read_whole(&injection->memory, now_monotonic_ns() + timeout_ns, &list);
 		if (err)
 			return err;
 		err = control_find(&injection->memory, &list, &injection->control);
@@ -227,7 +228,9 @@ static int pass_over(struct injection *injection, const struct loaded_list *list
 		if (list->items[i].bias != control->bias)
 			failed = slots_apply(&injection->memory, &list->items[i], &plan,
 					     &injection->count);
-		err = err ?: failed;
+		/* One that was unloaded meanwhile has no calls. */
+		if (failed != -EFAULT)
+			err = err ?: failed;
 	}
 	return err;
 }

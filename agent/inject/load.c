@@ -30,6 +30,8 @@
 #define LOAD_STOP_NS 20000000 /* that a thread may take to stop */
 #define LOAD_CALL_NS 2000000000
 #define LOAD_PAUSE_NS 10000000
+#define LOAD_LIST_NS 20000000 /* that a thread is kept while another has the list */
+#define LOAD_LIST_PAUSE_NS 50000
 
 struct load {
 	const struct load_request *request;
@@ -124,17 +126,35 @@ out:
 	return err;
 }
 
-static bool is_loaded(const struct load *load, const char *name)
+static bool is_named(const struct loaded_list *list, const char *name)
 {
-	struct loaded_list list;
-	bool is_there = false;
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
 
-	if (loaded_read(load->request->memory, &list))
+/*
+ * Whether a whole list lacks it. Another thread that loads or unloads has the list in pieces: one
+ * who does so on and on leaves it to the next reader to tell.
+ */
+static bool is_refused(const struct load *load, const char *name)
+{
+	const struct timespec pause = { .tv_nsec = LOAD_LIST_PAUSE_NS };
+	uint64_t deadline_ns = now_monotonic_ns() + LOAD_LIST_NS;
+	struct loaded_list list;
+	bool is_there;
+	int err;
+
+	while ((err = loaded_read(load->request->memory, &list)) != 0 &&
+	       now_monotonic_ns() < deadline_ns)
+		nanosleep(&pause, NULL);
+	if (err)
 		return false;
-	for (size_t i = 0; i < list.count; i++)
-		is_there = is_there || strcmp(list.items[i].name, name) == 0;
+	is_there = is_named(&list, name);
 	loaded_fini(&list);
-	return is_there;
+	return !is_there;
 }
 
 static int open_memfd(struct load *load, struct borrow *borrow, int fd)
@@ -149,7 +169,7 @@ static int open_memfd(struct load *load, struct borrow *borrow, int fd)
 	err = borrow_put_text(borrow, name, &call.args[0]);
 	call.args[1] = places->open_flags;
 	err = err ?: borrow_call(borrow, &call, now_monotonic_ns() + LOAD_CALL_NS);
-	if (err || is_loaded(load, name))
+	if (err || !is_refused(load, name))
 		return err;
 	load->reason = "its dynamic linker refused the library";
 	if (clear.function)

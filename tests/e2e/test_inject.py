@@ -60,6 +60,15 @@ def test_one_that_waits_for_all_of_its_bytes_is_not_borrowed(driver, target):
     assert process.wait() == 0
 
 
+def test_a_list_that_changes_is_no_refusal(driver, target):
+    """Another thread loads, so that the list of objects is in pieces much of the time."""
+    for _ in range(LOADS):
+        process = target("loads", "libm.so.6")
+        driver.do(f"load {process.pid}")
+        driver.do("undo")
+        process.stop()
+
+
 def musl_built(folder, name):
     program = folder / name
     subprocess.run(["musl-gcc", "-O1", "-D_GNU_SOURCE", "-o", program, TARGETS / f"{name}.c"],
