@@ -175,40 +175,33 @@ static void assert_slice(const struct budget_slice *slice, double factor, uint64
 	assert_in_range(budget.period_ns, period_ms * MS, (period_ms + 1) * MS);
 }
 
+/* Hits took three times what they were priced at, as the clock's ticks tell. */
+static const struct budget_slice dear_slice = { .slice_cpu_ns = 50 * MS,
+						.slice_hits = 12500,
+						.since_ns = SECOND,
+						.cpu_ns = 925 * MS,
+						.hits = 12500,
+						.slice_ticks = 100,
+						.slice_own_ticks = 20,
+						.outside_user_ns = 875 * MS };
+
 /* A tenth of 1 us a hit is not the target's own: of 20 % of the ticks, 8.75 of 50 ms are left. */
 static void ticks_know_better_than_the_price_of_a_hit(void **state)
 {
-	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
-					    .slice_hits = 12500,
-					    .since_ns = SECOND,
-					    .cpu_ns = 925 * MS,
-					    .hits = 12500,
-					    .slice_ticks = 100,
-					    .slice_own_ticks = 20,
-					    .outside_user_ns = 875 * MS };
-
 	(void)state;
 	/* 41.25 ms were the probes': 3 % of CPU time, of which there is 0.925 a second. */
-	assert_slice(&slice, 101, 1486);
+	assert_slice(&dear_slice, 101, 1486);
 }
 
 /* What the machine made of a hit since it was priced: 3.33 us in place of 1. */
 static void the_ratio_goes_by_what_hits_took_in_slices(void **state)
 {
-	const struct budget_slice slice = { .slice_cpu_ns = 50 * MS,
-					    .slice_hits = 12500,
-					    .since_ns = SECOND,
-					    .cpu_ns = 925 * MS,
-					    .hits = 12500,
-					    .slice_ticks = 100,
-					    .slice_own_ticks = 20,
-					    .outside_user_ns = 875 * MS };
 	struct budget budget;
 
 	(void)state;
 	budget_init(&budget, 3, &cost, &start);
 	run(&budget, 500000, 10);
-	budget_end_slice(&budget, &slice);
+	budget_end_slice(&budget, &dear_slice);
 	run(&budget, 9000, 60);
 	assert_true(budget.ratio > 0.0290 && budget.ratio < 0.0305);
 }
