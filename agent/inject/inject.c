@@ -176,55 +176,78 @@ static int update_real(struct injection *injection, const struct loaded_list *li
 	return err;
 }
 
+/* How words that are not bound yet will be. Found out when it is asked for. */
+struct foresight {
+	const struct injection *injection;
+	const struct loaded_list *list;
+	bool is_early; /* the object in question came with the program */
+	struct {
+		bool is_known, binds_early, binds_late; /* to the real one */
+	} of[SAMPLER_FUNCTIONS];
+};
+
 /*
  * What came with the program looks among its like, in their order. What came later may look
  * elsewhere first (RTLD_LOCAL, RTLD_DEEPBIND): there a name must have but one meaning.
  */
-static void foresee(const struct injection *injection, const struct loaded_list *list,
-		    struct slots_function *function)
+static void foresee(struct foresight *foresight, size_t function)
 {
+	const struct control *control = &foresight->injection->control;
+	const struct loaded_list *list = foresight->list;
+	const uint64_t real = (uintptr_t)control->entries[function].real;
 	bool is_found = false, is_ambiguous = false;
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct loaded_symbol symbol;
 
-		if (list->items[i].bias == injection->control.bias ||
-		    loaded_find(&injection->memory, &list->items[i], function->name, &symbol))
+		if (list->items[i].bias == control->bias ||
+		    loaded_find(&foresight->injection->memory, &list->items[i],
+				control->entries[function].name, &symbol))
 			continue;
 		if (!is_found && i < list->early_count)
-			function->binds_early = symbol.address == function->real;
+			foresight->of[function].binds_early = symbol.address == real;
 		/* The linker's own, of old releases, are behind the C library's everywhere. */
-		if (symbol.address != function->real && i + 1 != list->early_count)
+		if (symbol.address != real && i + 1 != list->early_count)
 			is_ambiguous = true;
 		is_found = true;
 	}
-	function->binds_late = is_found && !is_ambiguous;
+	foresight->of[function].binds_late = is_found && !is_ambiguous;
+	foresight->of[function].is_known = true;
+}
+
+static bool will_bind(void *arg, size_t function)
+{
+	struct foresight *foresight = arg;
+
+	if (!foresight->of[function].is_known)
+		foresee(foresight, function);
+	return foresight->is_early ? foresight->of[function].binds_early
+				   : foresight->of[function].binds_late;
 }
 
 static int pass_over(struct injection *injection, const struct loaded_list *list, bool is_undo)
 {
 	const struct control *control = &injection->control;
+	struct foresight foresight = { .injection = injection, .list = list };
 	struct slots_function functions[SAMPLER_FUNCTIONS];
-	struct slots_plan plan = { functions, SAMPLER_FUNCTIONS, is_undo, false };
+	const struct slots_plan plan = { functions, SAMPLER_FUNCTIONS, is_undo, will_bind,
+					 &foresight };
 	uint64_t deadline_ns = now_monotonic_ns() + INJECT_PASS_NS;
 	int err = 0;
 
-	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++) {
+	for (size_t i = 0; i < SAMPLER_FUNCTIONS; i++)
 		functions[i] = (struct slots_function){
 			.name = control->entries[i].name,
 			.wrapper = (uintptr_t)control->entries[i].wrapper,
 			.real = (uintptr_t)control->entries[i].real,
 		};
-		if (!is_undo)
-			foresee(injection, list, &functions[i]);
-	}
 	injection->count = (struct slots_count){ 0 };
 	for (size_t i = 0; i < list->count; i++) {
 		int failed = 0;
 
 		if (now_monotonic_ns() > deadline_ns)
 			return -ETIMEDOUT;
-		plan.is_early = i < list->early_count;
+		foresight.is_early = i < list->early_count;
 		if (list->items[i].bias != control->bias)
 			failed = slots_apply(&injection->memory, &list->items[i], &plan,
 					     &injection->count);

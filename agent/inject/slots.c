@@ -140,6 +140,13 @@ static bool is_unbound(const struct walk *walk, uint64_t value, uint64_t index)
 	return code[at] == 0x68 && pushed == index;
 }
 
+/* Whether the linker would lead the word to the real function at its first use. */
+static bool will_be_real(const struct walk *walk, size_t function, uint64_t value, uint64_t index)
+{
+	return walk->plan->will_bind && is_unbound(walk, value, index) &&
+	       walk->plan->will_bind(walk->plan->arg, function);
+}
+
 static int write_slot(struct walk *walk, uint64_t at, uint64_t value)
 {
 	int err = tracee_write(walk->memory, at, &value, sizeof(value));
@@ -156,7 +163,6 @@ static int meet(struct walk *walk, const struct table_copy *table, uint64_t inde
 	const Elf64_Rela *item = &table->items[index];
 	const struct slots_function *function;
 	uint64_t symbol = ELF64_R_SYM(item->r_info), at, value, from, to;
-	bool is_free;
 
 	if (!is_wanted(item) || symbol >= walk->symbol_count ||
 	    walk->function_of[symbol] == SLOTS_NOT_OURS)
@@ -169,11 +175,10 @@ static int meet(struct walk *walk, const struct table_copy *table, uint64_t inde
 		walk->count->left++;
 		return 0;
 	}
-	is_free = (walk->plan->is_early ? function->binds_early : function->binds_late) &&
-		  table->is_plt && is_unbound(walk, value, index);
-	if (value == from || (is_free && !walk->plan->is_undo))
+	if (value == from || (table->is_plt && !walk->plan->is_undo && value != to &&
+			      will_be_real(walk, walk->function_of[symbol], value, index)))
 		return write_slot(walk, at, to);
-	if (value == to || is_free)
+	if (value == to)
 		walk->count->right++;
 	else
 		walk->count->left++;

@@ -18,11 +18,6 @@
 struct slots_function {
 	const char *name; /* the caller's */
 	uint64_t wrapper, real; /* addresses in the target */
-	/*
-	 * A word that is not bound yet will be bound to real: of objects that came with the
-	 * program, and of all others.
-	 */
-	bool binds_early, binds_late;
 };
 
 /* Of words that belong to the functions. Added to, never set. */
@@ -40,7 +35,12 @@ struct slots_plan {
 	const struct slots_function *functions;
 	size_t count; /* at most 254 */
 	bool is_undo; /* wrappers back to the real functions */
-	bool is_early; /* the object came with the program */
+	/*
+	 * Whether a word of this function that the object has not bound yet will be bound to real.
+	 * NULL: it is not known of any.
+	 */
+	bool (*will_bind)(void *arg, size_t function);
+	void *arg; /* passed to it */
 };
 
 /*

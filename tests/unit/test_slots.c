@@ -57,7 +57,7 @@ static void calls_go_to_the_wrapper_and_back(void **state)
 {
 	const struct own *own = *state;
 	const struct slots_function function = function_for_getppid();
-	struct slots_plan plan = { &function, 1, false, false };
+	struct slots_plan plan = { &function, 1, false, NULL, NULL };
 	struct slots_count count = { 0 };
 	pid_t parent = getppid();
 
@@ -76,7 +76,7 @@ static void what_is_bound_elsewhere_is_left(void **state)
 {
 	const struct own *own = *state;
 	struct slots_function function = function_for_getppid();
-	const struct slots_plan plan = { &function, 1, false, false };
+	const struct slots_plan plan = { &function, 1, false, NULL, NULL };
 	struct slots_count count = { 0 };
 	pid_t parent = getppid();
 
@@ -91,7 +91,7 @@ static void tables_that_are_too_long_or_absent_are_errors(void **state)
 {
 	const struct own *own = *state;
 	const struct slots_function function = function_for_getppid();
-	const struct slots_plan plan = { &function, 1, false, false };
+	const struct slots_plan plan = { &function, 1, false, NULL, NULL };
 	struct slots_count count = { 0 };
 	struct loaded object = own->list.items[0];
 
