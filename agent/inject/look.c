@@ -21,15 +21,16 @@ static int look_in(const struct tracee *memory, struct look *out)
 {
 	struct loaded_list list;
 	struct control control;
+	bool is_used;
 	int err = loaded_read(memory, &list);
 
 	if (err)
 		return err;
 	err = control_find(memory, &list, &control);
 	loaded_fini(&list);
-	err = err ?: read_switch(memory, &control, &out->is_used);
+	err = err ?: read_switch(memory, &control, &is_used);
 	if (!err)
-		out->untracked = control_untracked(memory, &control);
+		*out = (struct look){ is_used, control_untracked(memory, &control) };
 	return err;
 }
 

@@ -18,7 +18,8 @@ struct look {
 };
 
 /*
- * Reads some pages of the process, which is not stopped. Returns 0; -ENOENT if it has no sampler;
+ * Reads some pages of the process, which is not stopped. *out is set where 0 is returned: else
+ * -ENOENT if it has no sampler;
  * -EBADMSG if it is none that this agent knows; -EAGAIN while the process's linker is at work;
  * -ESRCH; -ENOMEM; or -errno of reading.
  */

@@ -255,7 +255,7 @@ static bool is_in_use(struct process *process)
 
 	if (err == -EAGAIN)
 		process->maps_fingerprint = 0;
-	return err != -ENOENT && look.is_used;
+	return look.is_used;
 }
 
 static int place_otel(const struct placing *placing, struct object *object,
