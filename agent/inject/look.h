@@ -19,9 +19,8 @@ struct look {
 
 /*
  * Reads some pages of the process, which is not stopped. *out is set where 0 is returned: else
- * -ENOENT if it has no sampler;
- * -EBADMSG if it is none that this agent knows; -EAGAIN while the process's linker is at work;
- * -ESRCH; -ENOMEM; or -errno of reading.
+ * -ENOENT if it has no sampler; -EBADMSG if it is none that this agent knows; -EAGAIN while the
+ * process's linker is at work; -ESRCH; -ENOMEM; or -errno of reading.
  */
 __attribute__((warn_unused_result)) int look_at_sampler(pid_t pid, struct look *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * upkeep: what is due every second whatever happens: counters are passed on, lost frees are looked
- * for, full tables are built anew, targets that ended long ago are forgotten.
+ * upkeep: what is due every second whatever happens: counters are passed on, samplers and lost
+ * frees are looked for, full tables are built anew, targets that ended long ago are forgotten.
  *
  * Pipeline's thread only.
  */
