@@ -92,6 +92,19 @@ static int measure_child(struct kernel *kernel, struct object_cache *cache,
 	return err;
 }
 
+static void drop_record(void *arg, const struct event_head *head)
+{
+	(void)arg;
+	(void)head;
+}
+
+/* What the child allocated is nobody's loss, and processes are only looked for after this. */
+static void drop_records(struct kernel *kernel)
+{
+	while (kernel_fetch(kernel, drop_record, NULL) > 0)
+		;
+}
+
 int afford_measure(struct kernel *kernel, struct object_cache *cache, struct budget_cost *cost)
 {
 	struct hitcost_child *child;
@@ -103,6 +116,7 @@ int afford_measure(struct kernel *kernel, struct object_cache *cache, struct bud
 		return err;
 	err = measure_child(kernel, cache, child, cost);
 	hitcost_stop(child);
+	drop_records(kernel);
 	return err;
 }
 

@@ -15,8 +15,9 @@
 #define AFFORD_NO_LIMIT 100.0
 
 /*
- * Measures what a hit costs, on a child of the agent. Blocks for a third of a second or so. Returns
- * 0, or -errno with a guess stored.
+ * Measures what a hit costs, on a child of the agent, and drops all records that wait: call it
+ * before any target is added. Blocks for a third of a second or so. Returns 0, or -errno with a
+ * guess stored.
  */
 __attribute__((warn_unused_result)) int afford_measure(struct kernel *kernel,
 						       struct object_cache *cache,

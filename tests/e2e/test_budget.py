@@ -119,6 +119,15 @@ def test_a_frugal_target_keeps_its_probes(start):
     assert "budget" not in comments(agent)
 
 
+def test_what_the_agent_allocates_to_measure_a_hit_is_not_lost(start):
+    """At this interval its measuring child is sampled some hundred times."""
+    target = start(Target, "churn", "1000000", "1000000").ready()
+    agent = start(Agent, "--budget", "3", "--alloc-interval", "128", "--pid",
+                  str(target.pid)).ready()
+    wait_until(lambda: allocated(agent) > 0, 20, "allocations")
+    assert agent.lost() == 0
+
+
 def test_all_allocations_are_recorded_whatever_that_costs(start, churn):
     agent = start(Agent, "--alloc-interval", "1", "--pid", str(churn.pid), budget=False).ready()
     time.sleep(2)
