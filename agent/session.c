@@ -6,6 +6,7 @@
 #include "http/server.h"
 #include "object/cache.h"
 #include "probe/clock.h"
+#include "probe/keeper.h"
 #include "probe/kernel.h"
 #include "probe/sideband.h"
 #include "probe/slicer.h"
@@ -39,6 +40,7 @@ struct session {
 	struct symbolizer *symbolizer;
 	struct server *server;
 	struct recorder *recorder;
+	struct keeper *keeper;
 	struct kernel *kernel;
 	struct tables *tables;
 	struct sideband *sideband;
@@ -86,8 +88,15 @@ static size_t ring_bytes(void)
 		       : SESSION_RING_BYTES;
 }
 
-static struct select_rules rules_of(const struct config *config)
+static pid_t keeper_pid_of(const struct session *session)
 {
+	return session->keeper ? keeper_pid(session->keeper) : 0;
+}
+
+static struct select_rules rules_of(const struct session *session)
+{
+	const struct config *config = session->config;
+
 	return (struct select_rules){
 		.pids = config->pids,
 		.pid_count = config->pid_count,
@@ -95,6 +104,7 @@ static struct select_rules rules_of(const struct config *config)
 		.name_count = config->name_count,
 		.all = config->all,
 		.children = config->children,
+		.keeper_pid = keeper_pid_of(session),
 	};
 }
 
@@ -118,6 +128,7 @@ static int start_server(struct session *session)
 		.addresses = session->config->listen,
 		.address_count = session->config->listen_count,
 		.desk = session->desk,
+		.keeper_pid = keeper_pid_of(session),
 	};
 	char error[SESSION_ERROR_BYTES] = "";
 	int err;
@@ -156,13 +167,23 @@ static int start_replay(struct session *session)
 	return err ?: start_server(session);
 }
 
+static void start_keeper(struct session *session)
+{
+	int err = keeper_new(&session->keeper);
+
+	if (err)
+		log_warn("SIGKILL may leave probes in targets: there is no keeper of them: %s",
+			 strerror(-err));
+}
+
 static int start_kernel(struct session *session, const struct store_options *store_options)
 {
-	const struct select_rules rules = rules_of(session->config);
+	const struct select_rules rules = rules_of(session);
 	const struct kernel_options options = {
 		.alloc_interval = session->config->alloc_interval,
 		.watch_all = select_is_open(&rules),
 		.ring_bytes = ring_bytes(),
+		.keeper = session->keeper,
 	};
 	char error[SESSION_ERROR_BYTES] = "";
 	struct kernel_tables maps;
@@ -235,7 +256,7 @@ static int start_watcher(struct session *session)
 		.store = session->store,
 		.recorder = session->recorder,
 		.cache = session->cache,
-		.rules = rules_of(session->config),
+		.rules = rules_of(session),
 		.collect = session->config->collect,
 		.sources = session->config->sources,
 		.loader = session->loader,
@@ -292,6 +313,7 @@ static int start_live(struct session *session)
 	};
 	int err;
 
+	start_keeper(session);
 	err = start_kernel(session, &options);
 	err = err ?: start_store(session, &options);
 	err = err ?: start_recorder(session, &options);
@@ -456,6 +478,7 @@ static void stop(struct session *session)
 	sideband_free(session->sideband);
 	tables_free(session->tables);
 	kernel_free(session->kernel);
+	keeper_free(session->keeper);
 	if (recorder_free(session->recorder))
 		log_error("the recording is not whole");
 	desk_free(session->desk);

@@ -6,15 +6,24 @@
 #include <time.h>
 #include <unistd.h>
 
-void metrics_read_self(struct metrics_self *out)
+static double cpu_seconds(clockid_t clock)
 {
 	struct timespec cpu = { 0 };
+
+	clock_gettime(clock, &cpu);
+	return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+}
+
+void metrics_read_self(pid_t keeper_pid, struct metrics_self *out)
+{
+	clockid_t keeper_clock;
 	FILE *file = fopen("/proc/self/statm", "re");
 	unsigned long total_pages, resident_pages;
 
 	*out = (struct metrics_self){ 0 };
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-	out->cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+	out->cpu_seconds = cpu_seconds(CLOCK_PROCESS_CPUTIME_ID);
+	if (keeper_pid > 0 && clock_getcpuclockid(keeper_pid, &keeper_clock) == 0)
+		out->cpu_seconds += cpu_seconds(keeper_clock);
 	if (!file)
 		return;
 	if (fscanf(file, "%lu %lu", &total_pages, &resident_pages) == 2)

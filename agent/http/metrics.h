@@ -20,7 +20,7 @@ struct metrics_self {
 };
 
 /* Any thread. */
-void metrics_read_self(struct metrics_self *out);
+void metrics_read_self(pid_t keeper_pid, struct metrics_self *out);
 
 /* Appends all metrics to out; a failure sticks to out. */
 void metrics_write(const struct status *status, const struct metrics_self *self, struct buf *out);

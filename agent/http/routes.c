@@ -234,11 +234,12 @@ static void answer_index(const struct status *status, const struct route *route,
 	index_write(status, target, &answer->body);
 }
 
-static void answer_metrics(const struct status *status, struct answer *answer)
+static void answer_metrics(const struct routes *routes, const struct status *status,
+			   struct answer *answer)
 {
 	struct metrics_self self;
 
-	metrics_read_self(&self);
+	metrics_read_self(routes->keeper_pid, &self);
 	answer->content_type = METRICS_CONTENT_TYPE;
 	metrics_write(status, &self, &answer->body);
 }
@@ -259,7 +260,7 @@ static void answer_from_status(struct routes *routes, const struct route *route,
 	else if (route->action == ROUTE_READY)
 		answer_ready(status, answer);
 	else if (route->action == ROUTE_METRICS)
-		answer_metrics(status, answer);
+		answer_metrics(routes, status, answer);
 	else
 		answer_index(status, route, answer);
 	status_free(status);

@@ -18,6 +18,7 @@ struct routes {
 	struct desk *desk;
 	struct capture_gate gate;
 	struct symbolizer *symbolizer; /* borrowed; NULL: profiles have one of their own each */
+	pid_t keeper_pid; /* 0: none */
 	int stop_fd; /* readable when waiting captures shall end */
 };
 

@@ -278,6 +278,7 @@ int server_new(const struct server_options *options, struct server **out, char *
 	}
 	server->routes.desk = options->desk;
 	server->routes.symbolizer = options->symbolizer;
+	server->routes.keeper_pid = options->keeper_pid;
 	server->routes.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (server->routes.stop_fd < 0) {
 		err = -errno;

@@ -8,6 +8,7 @@
 #define PPROFD_HTTP_SERVER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct desk;
 struct server;
@@ -18,6 +19,7 @@ struct server_options {
 	size_t address_count;
 	struct desk *desk; /* borrowed until server_free() */
 	struct symbolizer *symbolizer; /* likewise; NULL: nothing is kept between profiles */
+	pid_t keeper_pid; /* its CPU time is the agent's; 0: none */
 };
 
 /*

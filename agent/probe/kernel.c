@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 struct kernel {
+	struct keeper *keeper;
 	struct pprofd_bpf *skel;
 	struct stalls *stalls;
 	struct ring_buffer *ring;
@@ -210,6 +211,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **out, char *
 
 	if (!kernel)
 		return -ENOMEM;
+	kernel->keeper = options->keeper;
 	libbpf_set_print(print_libbpf);
 	kernel->skel = pprofd_bpf__open();
 	if (!kernel->skel) {
@@ -265,6 +267,7 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 		.gc_go_fd = bpf_program__fd(skel->progs.gc_go_step),
 		.otel_fd = bpf_program__fd(skel->progs.otel_note),
 		.usdt_specs_fd = bpf_map__fd(skel->maps.usdt_specs),
+		.keeper = kernel->keeper,
 	};
 }
 

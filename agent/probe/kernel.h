@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct keeper;
 struct kernel;
 struct stalls;
 
@@ -20,6 +21,7 @@ struct kernel_options {
 	uint64_t alloc_interval; /* mean bytes between samples; 1: all */
 	bool watch_all; /* fork, exec and exit of processes that are no targets, too */
 	size_t ring_bytes; /* a power of two, at least a page */
+	struct keeper *keeper; /* borrowed until kernel_free(); NULL: none */
 };
 
 /*
@@ -39,6 +41,7 @@ struct kernel_programs {
 	/* For uprobe_attach_entries(): struct gc_cookie, the same, struct usdt_otel_cookie. */
 	int gc_fd, gc_go_fd, otel_fd;
 	int usdt_specs_fd; /* the map of the specs that the cookies name */
+	struct keeper *keeper;
 };
 
 /* The maps that hold unwind tables; see bpf/table.h. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "probe/uprobe.h"
+#include "probe/keeper.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 struct uprobe_set {
+	struct keeper *keeper; /* NULL: none, or the target is gone */
 	size_t count;
 	int fds[]; /* links and perf events, in the order of their making */
 };
@@ -41,19 +43,22 @@ struct link_create {
 #define ATTACH_PERF_EVENT 41 /* enum bpf_attach_type, include/uapi/linux/bpf.h */
 #define UPROBE_MULTI_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
 
-static int create_link(const struct link_create *attr)
+/* Adds the descriptor that the call returns. */
+static int add_fd(struct uprobe_set *set, const struct keeper_call *call)
 {
-	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, attr, sizeof(*attr));
+	long fd = keeper_make(set->keeper, call);
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return (int)fd;
+	set->fds[set->count++] = (int)fd;
+	return 0;
 }
 
-static int add_fd(struct uprobe_set *set, int fd)
+static int add_link(struct uprobe_set *set, const struct link_create *attr)
 {
-	if (fd < 0)
-		return fd;
-	set->fds[set->count++] = fd;
-	return 0;
+	const struct keeper_call call = { SYS_bpf, { BPF_LINK_CREATE, (long)attr, sizeof(*attr) } };
+
+	return add_fd(set, &call);
 }
 
 static bool has_return(const struct uprobe_site *site)
@@ -92,7 +97,7 @@ static int add_multi(struct uprobe_set *set, const struct multi *multi)
 			   .pid = (uint32_t)multi->pid },
 	};
 
-	return multi->count > 0 ? add_fd(set, create_link(&attr)) : 0;
+	return multi->count > 0 ? add_link(set, &attr) : 0;
 }
 
 /* A program that does nothing, for links that cannot be. */
@@ -121,16 +126,17 @@ bool uprobe_multi_sees_all_threads(void)
 			   .count = 1,
 			   .pid = UINT32_MAX },
 	};
-	int prog_fd = load_nothing(), fd;
+	int prog_fd = load_nothing(), fd, err;
 
 	if (prog_fd < 0)
 		return false;
 	attr.prog_fd = (uint32_t)prog_fd;
-	fd = create_link(&attr);
+	fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	err = fd < 0 ? -errno : 0;
 	close(prog_fd);
 	if (fd >= 0)
 		close(fd);
-	return fd == -EINVAL;
+	return err == -EINVAL;
 }
 
 /*
@@ -194,18 +200,19 @@ static int read_number(const char *path, const char *format, unsigned int *numbe
 static int add_single(struct uprobe_set *set, int prog_fd, struct perf_event_attr *event, pid_t pid,
 		      uint64_t cookie)
 {
+	const struct keeper_call open = { SYS_perf_event_open,
+					  { (long)event, pid, -1, -1, PERF_FLAG_FD_CLOEXEC } };
 	struct link_create attr = {
 		.prog_fd = (uint32_t)prog_fd,
 		.attach_type = ATTACH_PERF_EVENT,
 		.perf_event = { .cookie = cookie },
 	};
-	int fd = (int)syscall(SYS_perf_event_open, event, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	int err = add_fd(set, &open);
 
-	if (fd < 0)
-		return -errno;
-	set->fds[set->count++] = fd;
-	attr.target_fd = (uint32_t)fd;
-	return add_fd(set, create_link(&attr));
+	if (err)
+		return err;
+	attr.target_fd = (uint32_t)set->fds[set->count - 1];
+	return add_link(set, &attr);
 }
 
 /* The perf event of probes on the file at path. */
@@ -301,6 +308,7 @@ static int attach_set(const struct kernel_programs *programs, const struct uprob
 
 	if (!set)
 		return -ENOMEM;
+	set->keeper = programs->keeper;
 	err = attach(set, programs, place, entries_fd);
 	if (err) {
 		uprobe_detach(set);
@@ -322,12 +330,19 @@ int uprobe_attach_entries(const struct kernel_programs *programs, int program_fd
 	return attach_set(programs, place, program_fd, out);
 }
 
+static void close_last(struct uprobe_set *set)
+{
+	const struct keeper_call call = { SYS_close, { set->fds[--set->count] } };
+
+	keeper_make(set->keeper, &call);
+}
+
 void uprobe_detach(struct uprobe_set *set)
 {
 	if (!set)
 		return;
 	while (set->count > 0)
-		close(set->fds[--set->count]);
+		close_last(set);
 	free(set);
 }
 
@@ -343,6 +358,7 @@ void uprobe_detach_later(struct uprobe_set *set)
 	pthread_t thread;
 	int err;
 
+	set->keeper = NULL;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	err = pthread_create(&thread, &attr, detach, set);

@@ -2,8 +2,8 @@
 /*
  * uprobe: probes on functions of one file in one process.
  *
- * Pipeline's thread only. The probes go when their descriptors are closed, also when the agent
- * dies.
+ * From any thread, a set from one at a time. The probes go when their descriptors are closed, also
+ * when the agent dies: see keeper.h.
  */
 #ifndef PPROFD_PROBE_UPROBE_H
 #define PPROFD_PROBE_UPROBE_H

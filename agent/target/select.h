@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* What the process is called that places an agent's probes; see probe/keeper.h. */
+#define SELECT_KEEPER_COMM "uprobe-keeper"
+
 /* The lists are borrowed. */
 struct select_rules {
 	const pid_t *pids;
@@ -16,6 +19,7 @@ struct select_rules {
 	const char *const *names; /* globs, fnmatch(3) */
 	size_t name_count;
 	bool all, children;
+	pid_t keeper_pid; /* the agent's own; 0: none */
 };
 
 /* Whether the user named this pid. */
@@ -23,7 +27,8 @@ bool select_has_pid(const struct select_rules *rules, pid_t pid);
 
 /*
  * Whether a process is chosen by what it is, that is by --name or --all. exe is its path, "" if it
- * cannot be read. With --all the agent itself and `pause` containers are left out.
+ * cannot be read. The agent itself and the keepers of all agents are left out, with --all also
+ * `pause` containers.
  */
 bool select_matches(const struct select_rules *rules, pid_t pid, const char *comm, const char *exe);
 

@@ -252,9 +252,18 @@ class Agent(Process):
         assert status == 0, f"ended with {status}: {self.stderr()}"
         return self.stderr()
 
+    def commands(self):
+        """The pids of its children but for the keeper, which ends by itself."""
+        return [pid for pid in children(self.pid) if comm(pid) != "uprobe-keeper"]
+
+    def keeper(self):
+        """The pid of the process that places its probes."""
+        pid, = (pid for pid in children(self.pid) if comm(pid) == "uprobe-keeper")
+        return pid
+
     def kill(self):
         """Its command too, which a killed agent would leave behind."""
-        commands = children(self.pid) if self.is_running() else []
+        commands = self.commands() if self.is_running() else []
         super().kill()
         for pid in commands:
             try:
@@ -305,6 +314,14 @@ def go_pprof(body, *options):
                                 env={**os.environ, "HOME": folder, "PPROF_TMPDIR": folder})
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def comm(pid):
+    """A process's name, "" if it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def children(pid):

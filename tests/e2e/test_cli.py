@@ -180,5 +180,5 @@ def test_a_command_sees_its_own_environment_and_folder(start):
 def test_the_command_is_the_agents_own_child(start):
     agent = start(Agent, command=[target_path("known-counts")])
     agent.expect("ready")
-    assert len(children(agent.pid)) == 1
+    assert len(agent.commands()) == 1
     agent.stop_command()

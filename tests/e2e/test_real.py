@@ -81,7 +81,7 @@ def watch_xz(start, _):
     with open("/dev/urandom", "rb") as noise:
         watcher = start(Agent, "--alloc-interval", "64K", command=["xz", "-9", "-T1", "-c"],
                         stdin=noise, stdout=subprocess.DEVNULL).ready()
-    pid, = wait_until(lambda: children(watcher.pid), 10, "xz")
+    pid, = wait_until(lambda: watcher.commands(), 10, "xz")
     return watcher, pid
 
 
@@ -159,6 +159,6 @@ def test_xz_shows_its_dictionary(start):
                         stdout=subprocess.DEVNULL).ready()
     time.sleep(2)
     assert total(watcher.profile("heap"), "inuse_space") == pytest.approx(674 << 20, rel=0.05)
-    pid, = children(watcher.pid)
+    pid, = watcher.commands()
     os.kill(pid, 15)
     assert watcher.wait() == 128 + 15

@@ -113,7 +113,7 @@ def test_children_of_a_command_are_found(start):
     command = ["sh", "-c", f"{target_path('known-counts')} 1 2000 1; exit 3"]
     watcher = start(Agent, "--children", "--alloc-interval", "1", command=command).ready()
     watcher.expect("ready")
-    shell, = children(watcher.pid)
+    shell, = watcher.commands()
     pid, = children(shell)
     wait_until(lambda: watcher.get(f"/pid/{pid}/debug/pprof/heap").status == 200, 10,
                "the shell's child to be found")
@@ -192,7 +192,7 @@ def test_an_agent_in_a_sidecar_sees_the_pids_of_its_namespace(start):
     assert int(pid) < 100
     assert settled_sites(watcher, truth, pid) == truth
     assert watcher.lost() == 0
-    inner, = children(watcher.pid)
+    inner, = watcher.commands()
     os.kill(inner, 15)
     assert watcher.wait() == 0, watcher.stderr()
 

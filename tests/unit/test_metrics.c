@@ -251,7 +251,7 @@ static void the_agents_own_use_is_measured(void **state)
 	struct metrics_self self;
 
 	(void)state;
-	metrics_read_self(&self);
+	metrics_read_self(0, &self);
 	assert_true(self.cpu_seconds > 0);
 	assert_true(self.resident_bytes > 100000);
 }
