@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/now.h"
 #include "object/gofile.h"
 #include "object/object.h"
 #include "runtime/golang_private.h"
@@ -19,6 +20,9 @@
 #define GOLANG_PAGE_MASK 4095U
 /* 100,000 goroutines with stacks of 900 frames and 90 KiB need as much: ten seconds. */
 #define GOLANG_BUDGET_BYTES (48ULL << 30)
+/* What took longer than this in vain is not tried again for ten times as long: others wait. */
+#define GOLANG_PATIENCE_NS 1000000000U
+#define GOLANG_REST 10U
 
 int golang_fail(struct golang *golang, int err, const char *format, ...)
 {
@@ -36,14 +40,39 @@ void golang_begin(struct golang *golang)
 	remote_begin(golang->remote, golang->budget_bytes);
 }
 
+static void fail_late(struct golang *golang)
+{
+	golang_fail(golang, -ETIME, "%s: the runtime's data takes too long to read",
+		    golang_version(golang));
+}
+
 int golang_end(struct golang *golang, int err)
 {
 	/* Stacks that were walked last may be short for it. */
 	if (!err && remote_is_spent(golang->remote))
 		err = -ETIME;
 	if (err == -ETIME)
-		golang_fail(golang, err, "%s: the runtime's data takes too long to read",
-			    golang_version(golang));
+		fail_late(golang);
+	return err;
+}
+
+int golang_begin_task(struct golang *golang, struct golang_task *task)
+{
+	golang_begin(golang);
+	task->begun_ns = now_monotonic_ns();
+	if (task->begun_ns >= task->rests_until_ns)
+		return 0;
+	fail_late(golang);
+	return -ETIME;
+}
+
+int golang_end_task(struct golang *golang, struct golang_task *task, int err)
+{
+	uint64_t now_ns = now_monotonic_ns(), took_ns = now_ns - task->begun_ns;
+
+	err = golang_end(golang, err);
+	if (err == -ETIME && took_ns > golang->patience_ns)
+		task->rests_until_ns = now_ns + GOLANG_REST * took_ns;
 	return err;
 }
 
@@ -202,6 +231,7 @@ int golang_open(pid_t pid, const struct mapping_list *mappings, struct golang **
 		return -ENOMEM;
 	golang->pid = pid;
 	golang->budget_bytes = GOLANG_BUDGET_BYTES;
+	golang->patience_ns = GOLANG_PATIENCE_NS;
 	err = open_all(golang, mappings);
 	if (err) {
 		memcpy(reason, golang->reason, sizeof(golang->reason));

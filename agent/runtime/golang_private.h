@@ -54,6 +54,11 @@ struct golang_layout {
 	struct golang_m_layout m;
 };
 
+/* When it was begun last, and until when it is not begun again. CLOCK_MONOTONIC. */
+struct golang_task {
+	uint64_t begun_ns, rests_until_ns;
+};
+
 struct golang {
 	pid_t pid;
 	unsigned minor; /* the N of Go 1.N */
@@ -65,6 +70,8 @@ struct golang {
 	struct golang_layout layout;
 	struct remote *remote;
 	uint64_t budget_bytes; /* of the remote's, for each public call */
+	uint64_t patience_ns; /* a task that takes longer in vain must rest */
+	struct golang_task records_task, goroutines_task;
 	struct gorecords *records; /* gorecords.c's; NULL until it is used */
 	struct goroutines
 		*goroutines; /* as above; goroutines_free() of goroutines.h gives it back */
@@ -77,6 +84,14 @@ struct golang {
  */
 void golang_begin(struct golang *golang);
 int golang_end(struct golang *golang, int err);
+
+/*
+ * The same around what the process can make long. If it took long in vain the first returns -ETIME
+ * for a while; else the second must follow.
+ */
+__attribute__((warn_unused_result)) int golang_begin_task(struct golang *golang,
+							  struct golang_task *task);
+int golang_end_task(struct golang *golang, struct golang_task *task, int err);
 
 /* Remembers the reason, without a newline and cut to fit, and returns err. */
 __attribute__((format(printf, 3, 4))) int golang_fail(struct golang *golang, int err,

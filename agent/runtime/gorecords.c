@@ -362,7 +362,12 @@ int golang_each_record(struct golang *golang, enum golang_records which,
 {
 	const struct listener listener = { visit, arg, summary };
 
+	int err;
+
 	*summary = (struct golang_summary){ 0 };
-	golang_begin(golang);
-	return golang_end(golang, each_record(golang, which, &listener));
+	err = golang_begin_task(golang, &golang->records_task);
+	if (err)
+		return err;
+	err = each_record(golang, which, &listener);
+	return golang_end_task(golang, &golang->records_task, err);
 }

@@ -238,6 +238,10 @@ int golang_each_goroutine(struct golang *golang,
 			  void (*visit)(void *arg, const struct golang_goroutine *goroutine),
 			  void *arg)
 {
-	golang_begin(golang);
-	return golang_end(golang, each_goroutine(golang, visit, arg));
+	int err = golang_begin_task(golang, &golang->goroutines_task);
+
+	if (err)
+		return err;
+	err = each_goroutine(golang, visit, arg);
+	return golang_end_task(golang, &golang->goroutines_task, err);
 }

@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 	uint64_t calls_per_second = target_number(argc, argv, 2, 10000);
 
 	thread_count = target_number(argc, argv, 1, 1);
-	seconds = target_number(argc, argv, 3, 3);
+	seconds = target_number(argc, argv, 3, 1);
 	if (thread_count == 0 || thread_count > MAX_THREADS)
 		return 2;
 	rounds = calls_per_second * seconds / thread_count / CALLS_PER_ROUND;

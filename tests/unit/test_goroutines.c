@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The oracle is the program itself, by net/http/pprof. All of it: tests/bench/goroutines. */
+#include "base/now.h"
 #include "object/cache.h"
 #include "runtime/golang_private.h"
 #include "target/mapping.h"
@@ -272,6 +273,33 @@ static void a_process_that_takes_too_long_is_an_error(void **state)
 			 0);
 }
 
+static void a_reading_in_vain_is_not_repeated_at_once(void **state)
+{
+	struct golang_summary summary;
+	struct golang_task *task;
+	uint64_t whole, end_ns;
+
+	(void)state;
+	start("-ldflags '-s -w'");
+	open_target();
+	task = &fixture.golang->goroutines_task;
+	whole = fixture.golang->budget_bytes;
+	fixture.golang->budget_bytes = 1;
+	fixture.golang->patience_ns = 0;
+	check_spent(read_all());
+	end_ns = now_monotonic_ns();
+	assert_in_range(task->rests_until_ns, task->begun_ns + 1,
+			end_ns + 10 * (end_ns - task->begun_ns));
+
+	fixture.golang->budget_bytes = whole;
+	task->rests_until_ns = UINT64_MAX;
+	check_spent(read_all());
+	assert_int_equal(golang_each_record(fixture.golang, GOLANG_HEAP, ignore, NULL, &summary),
+			 0);
+	task->rests_until_ns = now_monotonic_ns();
+	assert_int_equal(read_all(), 0);
+}
+
 /* Data of nothing but lists of what is no goroutine: after a few of each the rest is not read. */
 static void lists_of_something_else_cost_little(void **state)
 {
@@ -303,6 +331,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_wrong_layout_is_refused_without_symbols, stop),
 		cmocka_unit_test_teardown(a_process_that_ends_meanwhile_is_an_error, stop),
 		cmocka_unit_test_teardown(a_process_that_takes_too_long_is_an_error, stop),
+		cmocka_unit_test_teardown(a_reading_in_vain_is_not_repeated_at_once, stop),
 		cmocka_unit_test_teardown(lists_of_something_else_cost_little, stop),
 	};
 
