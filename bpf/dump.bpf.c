@@ -13,15 +13,22 @@ struct {
 
 #define DUMP_TRIES 3
 
-/* Returns whether the thread has not run meanwhile. */
-static __always_inline bool walk_thread(struct unwind_walk *walk, struct task_struct *task)
+struct dump_attempt {
+	struct unwind_walk *walk;
+	struct task_struct *task;
+	__u64 is_whole; /* the thread did not run meanwhile */
+};
+
+static long walk_thread(__u32 index, struct dump_attempt *attempt)
 {
+	struct task_struct *task = attempt->task;
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 	struct walk_start start = { .ip = regs->rip, .sp = regs->rsp, .bp = regs->rbp };
 	__u64 before = thread_switches(task);
 
-	walk_user(walk, task, dump_target, &start);
-	return thread_switches(task) == before && !task->on_cpu;
+	walk_user(attempt->walk, task, dump_target, &start);
+	attempt->is_whole = thread_switches(task) == before && !task->on_cpu;
+	return attempt->is_whole;
 }
 
 SEC("iter.s/task")
@@ -42,11 +49,10 @@ int dump_thread(struct bpf_iter__task *ctx)
 	walk->frame_count = 0;
 	thread_describe(task, &thread);
 	if (!(thread.flags & EVENT_THREAD_ON_CPU) && task->exit_state == 0) {
-		bool is_whole = false;
+		struct dump_attempt attempt = { walk, task, 0 };
 
-		for (int i = 0; i < DUMP_TRIES && !is_whole; i++)
-			is_whole = walk_thread(walk, task);
-		thread.flags |= is_whole ? 0 : EVENT_THREAD_TORN;
+		bpf_loop(DUMP_TRIES, walk_thread, &attempt, 0);
+		thread.flags |= attempt.is_whole ? 0 : EVENT_THREAD_TORN;
 	}
 	count = walk->frame_count;
 	if (count > EVENT_MAX_FRAMES)

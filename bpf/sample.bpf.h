@@ -40,26 +40,33 @@ static __always_inline struct sample_scratch *scratch_claim(void)
 	return NULL;
 }
 
-/* A sample with all but its stack. */
+/* A sample with all but its stack. Without padding: the kernel wants to see every byte set. */
 struct sample_request {
-	enum event_kind kind;
-	__u16 flags;
+	__u32 kind; /* enum event_kind */
+	__u32 flags;
 	__u32 target;
+	__u32 pad;
 	__u64 id, size, weight_bytes;
 	struct walk_start start;
 };
 
-/* Returns whether the sample went out; where it did not, it is counted. */
-static __always_inline bool sample_send(const struct sample_request *request)
+/*
+ * Returns 1 if the sample went out; where it did not, it is counted. A function of its own, which
+ * the verifier checks once in each program and not on each of the ways that lead there.
+ */
+__weak __noinline int sample_send(const struct sample_request *request)
 {
-	struct sample_scratch *slot = scratch_claim();
+	struct sample_scratch *slot;
 	struct event_sample *sample;
 	__u32 count;
 	long err;
 
+	if (!request)
+		return 0;
+	slot = scratch_claim();
 	if (!slot) {
 		count_loss(request->kind, EVENT_LOSS_SCRATCH);
-		return false;
+		return 0;
 	}
 	walk_user(&slot->walk, bpf_get_current_task_btf(), request->target, &request->start);
 	count = slot->walk.frame_count;

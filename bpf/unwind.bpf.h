@@ -32,6 +32,7 @@ struct unwind_walk {
 	 * on. Where the caller is no code, the walk begins again with this sp. 0: it does not.
 	 */
 	__u64 retry_sp, retry_ip;
+	__u64 skip_start, skip_bytes; /* innermost frames in here are left out */
 	__u32 first_map, map_count;
 	__u32 last_map; /* where the address before was found, counted from first_map */
 	__u32 low, high; /* of the search under way */
@@ -40,7 +41,7 @@ struct unwind_walk {
 			 */
 	__u32 frame_count;
 	__u32 end; /* enum event_end, valid when unwind_step() returns false */
-	__u32 pad;
+	__u32 skips_leaf; /* the innermost frame is left out */
 	struct event_sample sample; /* what the frames are sent behind */
 	__u64 frames[EVENT_MAX_FRAMES]; /* addresses executed: of a return address the byte before
 					 */

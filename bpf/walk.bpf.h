@@ -60,7 +60,6 @@ struct unwind_pending {
 struct unwind_context {
 	struct unwind_walk *walk;
 	struct task_struct *task; /* whose stack it is */
-	__u64 skip_start, skip_bytes; /* innermost frames in here are left out */
 };
 
 /* Another task's memory is read in programs that may sleep, which say so before they include this.
@@ -159,9 +158,11 @@ static long walk_frame(__u32 index, struct unwind_context *context)
 
 	if (!unwind_step(context, walk))
 		return 1;
-	if (walk->frame_count == 1 && walk->frames[0] - context->skip_start < context->skip_bytes) {
+	if (walk->frame_count == 1 &&
+	    (walk->skips_leaf || walk->frames[0] - walk->skip_start < walk->skip_bytes)) {
 		walk->frame_count = 0;
 		walk->retry_sp = 0;
+		walk->skips_leaf = 0;
 	}
 	return 0;
 }
@@ -202,8 +203,8 @@ static __always_inline void skip_mapping(struct unwind_context *context, __u64 i
 
 	if (!map)
 		return;
-	context->skip_start = map->start;
-	context->skip_bytes = map->limit - map->start;
+	context->walk->skip_start = map->start;
+	context->walk->skip_bytes = map->limit - map->start;
 }
 
 /*
@@ -234,10 +235,9 @@ static __always_inline void walk_user(struct unwind_walk *walk, struct task_stru
 	walk->map_count = process->map_count;
 	walk->last_map = 0;
 	walk->end = EVENT_END_CUT;
-	if (start->skips_leaf && unwind_step(&context, walk)) {
-		walk->frame_count = 0;
-		walk->retry_sp = 0;
-	}
+	walk->skips_leaf = start->skips_leaf;
+	walk->skip_start = 0;
+	walk->skip_bytes = 0;
 	if (start->skips_file)
 		skip_mapping(&context, start->ip);
 	bpf_loop(EVENT_MAX_FRAMES + 1, walk_frame, &context, 0);
