@@ -16,8 +16,8 @@ bool golang_is_still_running(struct golang *golang, const struct golang_turn *tu
 	uint64_t curg;
 	bool is_still = false;
 
-	if (g && golang_begin(golang) == 0 &&
-	    remote_read(golang->remote, turn->g, g, layout->g.size) == 0 &&
+	golang_begin(golang);
+	if (g && remote_read(golang->remote, turn->g, g, layout->g.size) == 0 &&
 	    remote_read(golang->remote, turn->m + layout->m.curg, &curg, sizeof(curg)) == 0) {
 		gofacts_read(&layout->g, g, &facts);
 		is_still = curg == turn->g && facts.m == turn->m && facts.id == turn->id &&

@@ -68,7 +68,7 @@ void probelist_park(struct probelist *list, enum probelist_purpose purpose)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].purpose == purpose)
-			drop(&list->items[i], false);
+			drop(&list->items[i], true);
 	}
 }
 

@@ -47,10 +47,10 @@ __attribute__((warn_unused_result)) int probelist_reserve(struct probelist *list
 /* After probelist_reserve(). Takes the set and the sites, references the object. */
 void probelist_add(struct probelist *list, const struct probelist_item *item);
 
-/* The probes for this purpose go without waiting for the kernel; the list still has them. */
+/* The probes for this purpose go, which takes some time; the list still has them. */
 void probelist_park(struct probelist *list, enum probelist_purpose purpose);
 
-/* Takes all probes for this purpose away, which the kernel needs some time for. */
+/* Takes all probes for this purpose away, which takes as much. */
 void probelist_remove(struct probelist *list, enum probelist_purpose purpose);
 
 /* Takes all away, without waiting where the process is gone. */
