@@ -119,9 +119,9 @@ def assert_mappings_are_true(profile, pid):
 def test_a_real_program_can_be_profiled(start, folder, name):
     watch, allocator = PROGRAMS[name]
     watcher, pid = watch(start, folder)
-    time.sleep(3)
+    wait_until(lambda: total(watcher.profile("heap"), "alloc_space"), 20, "a sample")
     for kind, query, value in (("heap", "", "alloc_space"), ("allocs", "", "alloc_space"),
-                               ("profile", "?seconds=3", "cpu")):
+                               ("profile", "?seconds=2", "cpu")):
         profile = watcher.profile(kind, query=query)
         assert total(profile, value) > 0, kind
         assert_mappings_are_true(profile, pid)
