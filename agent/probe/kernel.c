@@ -17,6 +17,7 @@
 
 struct kernel {
 	struct keeper *keeper;
+	struct uprobe_closing *closing;
 	struct pprofd_bpf *skel;
 	struct stalls *stalls;
 	struct ring_buffer *ring;
@@ -219,6 +220,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **out, char *
 		goto out;
 	}
 	err = set_up(kernel, options);
+	err = err ?: uprobe_closing_new(&kernel->closing);
 	err = err ?: pprofd_bpf__load(kernel->skel);
 	err = err ?: attach_all(kernel);
 	if (err)
@@ -243,6 +245,7 @@ void kernel_free(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
+	uprobe_closing_free(kernel->closing);
 	ring_buffer__free(kernel->ring);
 	stalls_free(kernel->stalls);
 	pprofd_bpf__destroy(kernel->skel);
@@ -268,6 +271,7 @@ struct kernel_programs kernel_programs(const struct kernel *kernel)
 		.otel_fd = bpf_program__fd(skel->progs.otel_note),
 		.usdt_specs_fd = bpf_map__fd(skel->maps.usdt_specs),
 		.keeper = kernel->keeper,
+		.closing = kernel->closing,
 	};
 }
 

@@ -16,6 +16,7 @@
 struct keeper;
 struct kernel;
 struct stalls;
+struct uprobe_closing;
 
 struct kernel_options {
 	uint64_t alloc_interval; /* mean bytes between samples; 1: all */
@@ -42,6 +43,7 @@ struct kernel_programs {
 	int gc_fd, gc_go_fd, otel_fd;
 	int usdt_specs_fd; /* the map of the specs that the cookies name */
 	struct keeper *keeper;
+	struct uprobe_closing *closing;
 };
 
 /* The maps that hold unwind tables; see bpf/table.h. */
@@ -59,11 +61,9 @@ __attribute__((warn_unused_result)) int kernel_new(const struct kernel_options *
 						   size_t error_bytes);
 void kernel_free(struct kernel *kernel);
 
-/* The descriptors are the kernel's. */
+/* What these return is the kernel's. */
 struct kernel_programs kernel_programs(const struct kernel *kernel);
 struct kernel_tables kernel_tables(const struct kernel *kernel);
-
-/* The kernel's, too. */
 struct stalls *kernel_stalls(const struct kernel *kernel);
 
 /* Readable when records should be fetched; they may be fetched at any time. */

@@ -15,8 +15,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+struct uprobe_closing {
+	pthread_mutex_t lock;
+	pthread_cond_t is_less;
+	size_t count; /* of threads */
+};
+
 struct uprobe_set {
 	struct keeper *keeper; /* NULL: none, or the target is gone */
+	struct uprobe_closing *closing;
 	size_t count;
 	int fds[]; /* links and perf events, in the order of their making */
 };
@@ -309,6 +316,7 @@ static int attach_set(const struct kernel_programs *programs, const struct uprob
 	if (!set)
 		return -ENOMEM;
 	set->keeper = programs->keeper;
+	set->closing = programs->closing;
 	err = attach(set, programs, place, entries_fd);
 	if (err) {
 		uprobe_detach(set);
@@ -346,9 +354,53 @@ void uprobe_detach(struct uprobe_set *set)
 	free(set);
 }
 
-static void *detach(void *set)
+int uprobe_closing_new(struct uprobe_closing **out)
 {
+	struct uprobe_closing *closing = calloc(1, sizeof(*closing));
+
+	if (!closing)
+		return -ENOMEM;
+	pthread_mutex_init(&closing->lock, NULL);
+	pthread_cond_init(&closing->is_less, NULL);
+	*out = closing;
+	return 0;
+}
+
+void uprobe_closing_free(struct uprobe_closing *closing)
+{
+	if (!closing)
+		return;
+	pthread_mutex_lock(&closing->lock);
+	while (closing->count > 0)
+		pthread_cond_wait(&closing->is_less, &closing->lock);
+	pthread_mutex_unlock(&closing->lock);
+	pthread_cond_destroy(&closing->is_less);
+	pthread_mutex_destroy(&closing->lock);
+	free(closing);
+}
+
+static void begin_closing(struct uprobe_closing *closing)
+{
+	pthread_mutex_lock(&closing->lock);
+	closing->count++;
+	pthread_mutex_unlock(&closing->lock);
+}
+
+static void end_closing(struct uprobe_closing *closing)
+{
+	pthread_mutex_lock(&closing->lock);
+	closing->count--;
+	pthread_cond_signal(&closing->is_less);
+	pthread_mutex_unlock(&closing->lock);
+}
+
+static void *detach(void *arg)
+{
+	struct uprobe_set *set = arg;
+	struct uprobe_closing *closing = set->closing;
+
 	uprobe_detach(set);
+	end_closing(closing);
 	return NULL;
 }
 
@@ -359,10 +411,11 @@ void uprobe_detach_later(struct uprobe_set *set)
 	int err;
 
 	set->keeper = NULL;
+	begin_closing(set->closing);
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	err = pthread_create(&thread, &attr, detach, set);
 	pthread_attr_destroy(&attr);
 	if (err)
-		uprobe_detach(set);
+		detach(set);
 }

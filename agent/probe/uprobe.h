@@ -17,6 +17,14 @@
 
 struct uprobe_set;
 
+/* The probes of processes that are gone, while the kernel takes them away. */
+struct uprobe_closing;
+
+/* Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int uprobe_closing_new(struct uprobe_closing **out);
+/* Waits until all are taken away, some 30 ms. */
+void uprobe_closing_free(struct uprobe_closing *closing);
+
 struct uprobe_site {
 	uint64_t entry_offset; /* of the function in the file: where a return probe goes */
 	uint64_t offset; /* of the chosen instruction in the file */
@@ -57,7 +65,10 @@ __attribute__((warn_unused_result)) int uprobe_attach_entries(
 /* Takes the probes away. Waits for the kernel, some 30 ms. */
 void uprobe_detach(struct uprobe_set *set);
 
-/* The same without waiting, for a process that is gone: a thread of its own waits. */
+/*
+ * The same without waiting, for a process that is gone: a thread of its own waits. Processes that
+ * it has forked may live on with copies of its probes.
+ */
 void uprobe_detach_later(struct uprobe_set *set);
 
 #endif

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from harness import Agent, Target, free_port, settled_sites, target_path, wait_until
+from harness import Agent, Process, Target, children, free_port, settled_sites, target_path, \
+    wait_until
 from memory import CODE, mapped_pages
 
 KILLS = 8
@@ -101,3 +102,26 @@ def test_no_keeper_is_a_target(start):
     assert agent.get(f"/pid/{first.pid}/debug/pprof/").status == 200
     for keeper in (first.keeper(), agent.keeper()):
         assert agent.get(f"/pid/{keeper}/debug/pprof/").status == 404
+
+
+def code_of(pid):
+    """What each file's code looks like in a process."""
+    return {file: code for (file, _), code in mapped_pages(pid, CODE).items()}
+
+
+def test_a_command_that_ends_leaves_its_children_as_they_were(start):
+    """They are copies of it, with the probes that it had."""
+    agent = start(Agent, command=["sh", "-c", "(sleep 60; :) & read line; exit 0"])
+    agent.ready()
+    wait_until(lambda: agent.commands(), 20, "the command")
+    parent, = agent.commands()
+    child, = wait_until(lambda: children(parent), 20, "its child")
+    sleeper, = wait_until(lambda: children(child), 20, "the child's")
+    try:
+        pristine = start(Process, ["sh", "-c", "read line"])
+        wait_until(lambda: code_of(pristine.pid).keys() == code_of(child).keys(), 20, "its files")
+        agent.stop_command()
+        assert code_of(child) == code_of(pristine.pid)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.kill(sleeper, signal.SIGKILL)
