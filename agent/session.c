@@ -88,15 +88,8 @@ static size_t ring_bytes(void)
 		       : SESSION_RING_BYTES;
 }
 
-static pid_t keeper_pid_of(const struct session *session)
+static struct select_rules rules_of(const struct config *config)
 {
-	return session->keeper ? keeper_pid(session->keeper) : 0;
-}
-
-static struct select_rules rules_of(const struct session *session)
-{
-	const struct config *config = session->config;
-
 	return (struct select_rules){
 		.pids = config->pids,
 		.pid_count = config->pid_count,
@@ -104,7 +97,6 @@ static struct select_rules rules_of(const struct session *session)
 		.name_count = config->name_count,
 		.all = config->all,
 		.children = config->children,
-		.keeper_pid = keeper_pid_of(session),
 	};
 }
 
@@ -128,7 +120,7 @@ static int start_server(struct session *session)
 		.addresses = session->config->listen,
 		.address_count = session->config->listen_count,
 		.desk = session->desk,
-		.keeper_pid = keeper_pid_of(session),
+		.keeper_pid = session->keeper ? keeper_pid(session->keeper) : 0,
 	};
 	char error[SESSION_ERROR_BYTES] = "";
 	int err;
@@ -178,7 +170,7 @@ static void start_keeper(struct session *session)
 
 static int start_kernel(struct session *session, const struct store_options *store_options)
 {
-	const struct select_rules rules = rules_of(session);
+	const struct select_rules rules = rules_of(session->config);
 	const struct kernel_options options = {
 		.alloc_interval = session->config->alloc_interval,
 		.watch_all = select_is_open(&rules),
@@ -256,7 +248,7 @@ static int start_watcher(struct session *session)
 		.store = session->store,
 		.recorder = session->recorder,
 		.cache = session->cache,
-		.rules = rules_of(session),
+		.rules = rules_of(session->config),
 		.collect = session->config->collect,
 		.sources = session->config->sources,
 		.loader = session->loader,

@@ -19,7 +19,7 @@ struct metrics_self {
 	uint64_t resident_bytes; /* 0: not known */
 };
 
-/* Any thread. */
+/* The keeper's CPU time counts as the agent's; 0: there is none. Any thread. */
 void metrics_read_self(pid_t keeper_pid, struct metrics_self *out);
 
 /* Appends all metrics to out; a failure sticks to out. */

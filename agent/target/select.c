@@ -19,7 +19,7 @@ bool select_matches(const struct select_rules *rules, pid_t pid, const char *com
 {
 	const char *base = procfs_base_name(exe);
 
-	if (pid == getpid() || pid == rules->keeper_pid || strcmp(comm, SELECT_KEEPER_COMM) == 0)
+	if (pid == getpid() || strcmp(comm, SELECT_KEEPER_COMM) == 0)
 		return false;
 	if (rules->all && strcmp(base, "pause") != 0 && strcmp(comm, "pause") != 0)
 		return true;

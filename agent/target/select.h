@@ -19,7 +19,6 @@ struct select_rules {
 	const char *const *names; /* globs, fnmatch(3) */
 	size_t name_count;
 	bool all, children;
-	pid_t keeper_pid; /* the agent's own; 0: none */
 };
 
 /* Whether the user named this pid. */

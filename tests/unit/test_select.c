@@ -10,7 +10,6 @@
 #include <cmocka.h>
 
 #define OTHER_PID 1 /* any but the test's own */
-#define KEEPER_PID 2
 
 static void pids_are_those_that_the_user_named(void **state)
 {
@@ -46,7 +45,7 @@ static void globs_match_comm_or_the_executables_base_name(void **state)
 
 static void all_leaves_the_agent_and_pause_out(void **state)
 {
-	const struct select_rules rules = { .all = true, .keeper_pid = KEEPER_PID };
+	const struct select_rules rules = { .all = true };
 
 	(void)state;
 	assert_true(select_is_open(&rules));
@@ -56,7 +55,6 @@ static void all_leaves_the_agent_and_pause_out(void **state)
 	assert_false(select_matches(&rules, getpid(), "sh", "/bin/sh"));
 	assert_false(select_matches(&rules, OTHER_PID, "pause", "/bin/sh"));
 	assert_false(select_matches(&rules, OTHER_PID, "x", "/pause"));
-	assert_false(select_matches(&rules, KEEPER_PID, "pprofd", "/pprofd"));
 	assert_false(select_matches(&rules, OTHER_PID, "uprobe-keeper", "/pprofd"));
 }
 
