@@ -399,18 +399,32 @@ void watcher_add_event(struct watcher *watcher, const struct event_head *head)
 	store_add_event(watcher->options.store, head);
 }
 
+/* A fork has its parent's name until it calls itself otherwise. */
+static void renew_comm(struct candidate *candidate)
+{
+	char comm[EVENT_COMM_BYTES] = "";
+	ssize_t len = procfs_read(candidate->pid, "comm", comm, sizeof(comm));
+
+	if (len <= 0)
+		return;
+	if (comm[len - 1] == '\n')
+		comm[len - 1] = '\0';
+	memcpy(candidate->comm, comm, sizeof(comm));
+}
+
 static void try_candidates(struct watcher *watcher, uint64_t now_ns)
 {
 	size_t kept = 0, tried = 0;
 
 	for (size_t i = 0; i < watcher->candidate_count; i++) {
-		const struct candidate candidate = watcher->candidates[i];
+		struct candidate candidate = watcher->candidates[i];
 		int err = 0;
 
 		if (candidate.due_ns > now_ns || tried == WATCHER_ADD_AT_ONCE) {
 			watcher->candidates[kept++] = candidate;
 			continue;
 		}
+		renew_comm(&candidate);
 		if (!is_watched(watcher, candidate.pid) && is_chosen(watcher, &candidate)) {
 			tried++;
 			err = add_process(watcher, &candidate);

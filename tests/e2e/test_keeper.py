@@ -100,7 +100,9 @@ def test_no_keeper_is_a_target(start):
     first = start(Agent, "--name", "none-such").ready()
     agent = start(Agent, "--name", "pprofd", "--name", "uprobe-keeper").ready()
     assert agent.get(f"/pid/{first.pid}/debug/pprof/").status == 200
-    for keeper in (first.keeper(), agent.keeper()):
+    last = start(Agent, "--name", "none-such").ready()
+    wait_until(lambda: agent.get(f"/pid/{last.pid}/debug/pprof/").status == 200, 20, "the last")
+    for keeper in (first.keeper(), agent.keeper(), last.keeper()):
         assert agent.get(f"/pid/{keeper}/debug/pprof/").status == 404
 
 
